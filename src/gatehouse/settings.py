@@ -1,0 +1,220 @@
+"""What is configured in conf/: closed, frozen, typed. An unknown key is an error, and the schema can be printed.
+
+    conf/environments.yml   which project, which environments, where each lives and what it may do
+    conf/training.yml       windows, limits of the search, seed
+    conf/options.yml        the best options found in development, reviewed; all that production considers
+    conf/monitoring.yml     windows and thresholds
+
+A second use case in the same repository has a folder of its own with these files: `--conf DIR` or GATEHOUSE_CONF.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gatehouse.errors import ConfigurationError
+
+_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+Name = Annotated[str, Field(pattern=_NAME, max_length=64)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Environment(_Closed):
+    """One environment: where it lives, what it reads, how much of the data it takes."""
+
+    catalog: Name
+    db_schema: Name = Field(alias="schema", default="main")
+    platform: Literal["local", "databricks"] = "local"
+    sources_from: str | None = Field(
+        default=None,
+        description="Environment whose source tables are read, read-only, instead of ingesting: dev reads prod.",
+    )
+    data_fraction: Fraction = Field(
+        default=1.0, description="Share of the events that is used, chosen by a hash of their key."
+    )
+    search: bool = Field(
+        default=False, description="Training searches for options here; elsewhere it considers conf/options.yml only."
+    )
+    max_trials: int = Field(default=20, ge=1, le=1000, description="Options tried at most in one search.")
+    clock: Literal["now", "replay"] = Field(
+        default="now", description="`replay`: as-of is kept in the environment's state and moved on by each run."
+    )
+    protected: bool = Field(default=False, description="`reset` refuses, and a person is asked, where this is true.")
+
+
+class EnvironmentsFile(_Closed):
+    """conf/environments.yml"""
+
+    project: str = Field(description="`package:ATTRIBUTE` of the use case's Project.")
+    environments: dict[Name, Environment] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> EnvironmentsFile:
+        for name, environment in self.environments.items():
+            source = environment.sources_from
+            if source is not None and (source == name or source not in self.environments):
+                raise ValueError(f"{name}.sources_from names {source!r}, which is not another environment")
+        places = [(e.platform, e.catalog, e.db_schema) for e in self.environments.values()]
+        if len(set(places)) != len(places):
+            raise ValueError("two environments share one catalog and schema, so neither is safe from the other")
+        return self
+
+
+class TrainingFile(_Closed):
+    """conf/training.yml"""
+
+    hold_out_days: int = Field(ge=1, le=3650, description="Last days before as-of that no contender trains on.")
+    validation_days: int = Field(ge=1, le=3650, description="Last days of the training window that choose among options.")
+    history_days: int | None = Field(default=None, ge=1, description="How far back training reads; null: everything.")
+    minimum_rows: int = Field(default=1000, ge=1, description="Fewer labelled rows than this are refused.")
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    threads: int = Field(default=1, ge=1, le=256, description="Threads of the estimator, where it has any.")
+
+
+class ReviewedOptions(_Closed):
+    """One set of options that a person let through to production."""
+
+    found_by: str = Field(description="Run that found it, or a name.")
+    validation_loss: float | None = None
+    options: dict[str, float | int | str | bool]
+
+
+class OptionsFile(_Closed):
+    """conf/options.yml: written by `gatehouse run training` where search is on, reviewed as any other change."""
+
+    candidates: tuple[ReviewedOptions, ...] = Field(min_length=1, max_length=10)
+
+
+class MonitoringFile(_Closed):
+    """conf/monitoring.yml"""
+
+    window_days: int = Field(default=7, ge=1, le=365, description="Length of a monitoring window.")
+    scoring_days: int = Field(default=31, ge=1, le=3650, description="How far back inference looks for unscored events.")
+    drift_warning: float = Field(default=0.1, gt=0, description="Population stability index that is worth a look.")
+    drift_alert: float = Field(default=0.25, gt=0, description="Population stability index that raises an alert.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> MonitoringFile:
+        if self.drift_warning > self.drift_alert:
+            raise ValueError("drift_warning is above drift_alert, so nothing would ever be a mere warning")
+        return self
+
+
+class Settings(_Closed):
+    """Everything in conf/, read once."""
+
+    root: Path = Field(exclude=True)
+    environments: EnvironmentsFile
+    training: TrainingFile
+    options: OptionsFile
+    monitoring: MonitoringFile
+
+    def environment(self, name: str) -> Environment:
+        """The environment of that name; ConfigurationError lists the others."""
+        if name not in self.environments.environments:
+            raise ConfigurationError(
+                f"There is no environment {name!r}.",
+                why="Every command reads and writes in exactly one environment.",
+                remedy=f"Choose from: {', '.join(self.environments.environments)} (conf/environments.yml).",
+            )
+        return self.environments.environments[name]
+
+    def digest(self) -> str:
+        """SHA-256 over the parts that training reads: what a candidate's configuration is known by."""
+        read = {
+            "training": self.training.model_dump(mode="json"),
+            "options": self.options.model_dump(mode="json"),
+        }
+        return hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
+
+
+FILES: dict[str, type[_Closed]] = {
+    "environments": EnvironmentsFile,
+    "training": TrainingFile,
+    "options": OptionsFile,
+    "monitoring": MonitoringFile,
+}
+"""Each file of conf/ by its stem, with the model that reads it."""
+
+
+def find_conf(start: Path) -> Path:
+    """The configuration folder: GATEHOUSE_CONF, or the nearest `conf/environments.yml` at or above `start`."""
+    if given := os.environ.get("GATEHOUSE_CONF"):
+        return Path(given).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "conf" / "environments.yml").is_file():
+            return (folder / "conf").resolve()
+    raise ConfigurationError(
+        f"No conf/environments.yml in {start} or above it.",
+        why="It says which project and which environments there are.",
+        remedy="Run gatehouse inside a checkout, or name the folder with --conf.",
+    )
+
+
+def load(conf: Path) -> Settings:
+    """Read and check every file of a configuration folder."""
+    read: dict[str, Any] = {stem: _read(conf / f"{stem}.yml", model) for stem, model in FILES.items()}
+    return Settings(root=conf.parent, **read)
+
+
+def parse_as_of(text: str) -> datetime:
+    """A date (its first moment) or a date and time, in UTC unless it says otherwise."""
+    from datetime import UTC
+
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(
+            f"--as-of {text!r} is not a date.",
+            why="Nothing later than this moment may be read, so it must be exact.",
+            remedy="Write 2013-04-01, or 2013-04-01T06:00 (UTC).",
+        ) from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def days(number: int) -> timedelta:
+    """That many days."""
+    return timedelta(days=number)
+
+
+_Model = TypeVar("_Model", bound=_Closed)
+
+
+def _read(path: Path, model: type[_Model]) -> _Model:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"{path} is missing.",
+            why="Without it Gatehouse would have to guess what it may do.",
+            remedy=f"Restore it (git checkout -- {path.name}), or write one after `gatehouse schema {path.stem}`.",
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{path} is not readable as YAML: {' '.join(str(error).split())}",
+            why="A file that is half understood is worse than none.",
+            remedy="Mend the line it names.",
+        ) from None
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        found = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']} (got {e['input']!r:.80})" for e in error.errors()
+        )
+        raise ConfigurationError(
+            f"{path} does not fit its schema: {found}",
+            why="A key that nobody reads, or a value of another type, would silently change nothing.",
+            remedy=f"See `gatehouse schema {path.stem}` for what may stand there.",
+        ) from None
