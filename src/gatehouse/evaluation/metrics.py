@@ -53,7 +53,7 @@ class Link:
 IDENTITY = Link(value=lambda ratio: ratio, slope=lambda _: 1.0)
 SQRT = Link(
     value=lambda ratio: float(np.sqrt(ratio)),
-    slope=lambda ratio: float(0.5 / np.sqrt(ratio)) if ratio > 0 else 0.0,  # no error in any row: none varies
+    slope=lambda ratio: float(0.5 / np.sqrt(ratio)) if ratio > 0 else 0.0,  # no error anywhere: none varies
 )
 
 
@@ -134,12 +134,12 @@ def _squared_error(y: FloatArray, p: FloatArray) -> FloatArray:
 
 
 def _absolute_error(y: FloatArray, p: FloatArray) -> FloatArray:
-    return np.abs(y - p)
+    return np.asarray(np.abs(y - p))
 
 
 def _correct(y: FloatArray, p: FloatArray) -> FloatArray:
     decided = p.argmax(axis=1) if p.ndim == 2 else p >= 0.5
-    return (decided == y).astype(np.float64)
+    return np.asarray(decided == y, dtype=np.float64)
 
 
 def _twice_hits(y: FloatArray, p: FloatArray) -> FloatArray:

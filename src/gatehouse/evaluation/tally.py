@@ -1,0 +1,154 @@
+"""Counting and summing scored rows by slice and unit, one Arrow batch at a time.
+
+A tally is what one worker keeps of its rows. Tallies of several workers add up, in any order, to what one
+worker would have kept of all rows, up to the last bits of floating-point sums.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gatehouse.errors import EvaluationError
+from gatehouse.evaluation.metrics import FloatArray, Task
+from gatehouse.evaluation.ranking import BINS, score_bins
+from gatehouse.evaluation.rows import Layout, Rows, read_rows
+
+K = TypeVar("K")
+Key = tuple[int, str, str]  # axis, value, unit
+
+WHOLE = -1  # the axis of the slice that is everything; slice columns are axes 0, 1, ..
+REFUSED = (-2, "", "")  # the key of the counts of rows that could not be counted
+FAILED = -3  # the axis of a worker's error, which is its value
+MOST_CELLS = 100_000  # slices times units: 1.6 GB of histograms for two contenders
+
+SCHEMA = pa.schema(
+    [
+        ("axis", pa.int32()),
+        ("value", pa.string()),
+        ("unit", pa.string()),
+        ("sums", pa.binary()),
+        ("histogram", pa.binary()),
+    ]
+)
+SPARK_SCHEMA = "axis int, value string, unit string, sums binary, histogram binary"
+
+
+class Tally:
+    """Sums and histograms by slice and unit, growing as new ones appear."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._slices: dict[tuple[int, str], int] = {(WHOLE, ""): 0}
+        self._units: dict[str, int] = {}
+        self._refused: FloatArray = np.zeros(3 + len(layout.contenders))
+        self._sums: FloatArray = np.zeros((0, 1, 0))  # (measures, slices, units), with room to grow
+        self._histograms: NDArray[np.int32] = np.zeros((1, 0, *layout.histogram_shape), dtype=np.int32)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Count the rows of a batch that has the layout's columns."""
+        rows, refused = read_rows(batch, self._layout)
+        self._refused += refused
+        if not len(rows.y):
+            return
+        units = _places(self._units, rows.units)[rows.unit_codes]
+        axes = [np.zeros(len(units), dtype=np.intp)]
+        for axis, (values, codes) in enumerate(zip(rows.values, rows.value_codes, strict=True)):
+            axes.append(_places(self._slices, [(axis, v) for v in values])[codes])
+        measures = self._layout.measures(rows)
+        self._grow(len(measures))
+        wide = self._histograms.shape[1]
+        bins = self._bins(rows)
+        for slices in axes:
+            cells = slices * wide + units
+            self._add_sums(cells, measures)
+            for places in bins:
+                size = int(np.prod(self._layout.histogram_shape))
+                np.add.at(self._histograms.reshape(-1), cells * size + places, np.int32(1))
+
+    def _add_sums(self, cells: NDArray[np.intp], measures: list[FloatArray]) -> None:
+        shape = self._sums.shape[1:]
+        for place, measure in enumerate(measures):
+            self._sums[place] += np.bincount(cells, measure, minlength=shape[0] * shape[1]).reshape(shape)
+
+    def _bins(self, rows: Rows) -> list[NDArray[np.intp]]:
+        """For each contender, the place of each row in the (contender, class, bin) block of its cell."""
+        if self._layout.task is not Task.BINARY:
+            return []
+        classes = rows.y.astype(np.intp)
+        return [(2 * c + classes) * BINS + score_bins(p) for c, p in enumerate(rows.predictions)]
+
+    def _grow(self, measures: int) -> None:
+        need = (len(self._slices), len(self._units))
+        if need[0] * need[1] > MOST_CELLS:
+            raise EvaluationError(
+                f"{need[0]} slices times {need[1]} units ({self._layout.unit}) exceed {MOST_CELLS:,}.",
+                why="Sums and histograms are kept for each of them, in the memory of one process.",
+                remedy="Slice by columns with fewer values, or declare a coarser unit (a week for a day).",
+            )
+        have = self._histograms.shape[:2]
+        if len(self._sums) == measures and need[0] <= have[0] and need[1] <= have[1]:
+            return
+        room = tuple(max(n, 2 * h if n > h else h) for n, h in zip(need, have, strict=True))
+        sums = np.zeros((measures, *room))
+        sums[: len(self._sums), : have[0], : have[1]] = self._sums
+        histograms = np.zeros((*room, *self._layout.histogram_shape), dtype=np.int32)
+        histograms[: have[0], : have[1]] = self._histograms
+        self._sums, self._histograms = sums, histograms
+
+    def record(self) -> pa.RecordBatch:
+        """One row per slice and unit that had rows, and one for what was refused, by SCHEMA."""
+        out: list[dict[str, Any]] = [_row(REFUSED, self._refused.tobytes(), b"")]
+        for (axis, value), s in self._slices.items():
+            for unit, u in self._units.items():
+                sums = np.ascontiguousarray(self._sums[:, s, u])
+                if sums[0]:
+                    out.append(_row((axis, value, unit), sums.tobytes(), self._histograms[s, u].tobytes()))
+        return pa.RecordBatch.from_pylist(out, schema=SCHEMA)
+
+
+def _row(key: Key, sums: bytes, histogram: bytes) -> dict[str, Any]:
+    return dict(zip(SCHEMA.names, (*key, sums, histogram), strict=True))
+
+
+def _places(known: dict[K, int], names: list[K]) -> NDArray[np.intp]:
+    """The place of each name, new names at the end."""
+    return np.array([known.setdefault(name, len(known)) for name in names], dtype=np.intp)
+
+
+def tally_batches(layout: Layout, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """What a worker keeps of its rows. Its error is a record too: engines pass exceptions on as mere text."""
+    tally = Tally(layout)
+    try:
+        for batch in batches:
+            tally.add(batch)
+    except EvaluationError as error:
+        words = json.dumps([error.what, error.why, error.remedy])
+        yield pa.RecordBatch.from_pylist([_row((FAILED, words, ""), b"", b"")], schema=SCHEMA)
+        return
+    yield tally.record()
+
+
+def merge(records: Iterable[pa.RecordBatch]) -> dict[Key, tuple[FloatArray, NDArray[np.int64]]]:
+    """The records of several workers added up: sums and histogram counts.
+
+    Raises:
+        EvaluationError: The error of a worker that could not go on.
+    """
+    merged: dict[Key, tuple[FloatArray, NDArray[np.int64]]] = {}
+    for row in (row for record in records for row in record.to_pylist()):
+        key = (row["axis"], row["value"], row["unit"])
+        if key[0] == FAILED:
+            what, why, remedy = json.loads(key[1])
+            raise EvaluationError(what, why=why, remedy=remedy)
+        sums = np.frombuffer(row["sums"])
+        counts = np.frombuffer(row["histogram"], dtype=np.int32).astype(np.int64)
+        if key in merged:
+            sums, counts = sums + merged[key][0], counts + merged[key][1]
+        merged[key] = (sums, counts)
+    return merged
