@@ -25,9 +25,12 @@ from gatehouse.evaluation.metrics import (
     MULTICLASS_LOG_LOSS,
     RMSE,
     ROC_AUC,
+    SQRT,
+    Link,
     Metric,
     Ranking,
     Ratio,
+    Task,
     WholeSample,
 )
 
@@ -46,6 +49,7 @@ __all__ = [
     "MULTICLASS_LOG_LOSS",
     "RMSE",
     "ROC_AUC",
+    "SQRT",
     "Action",
     "Baseline",
     "Column",
@@ -57,6 +61,7 @@ __all__ = [
     "FittedModel",
     "GroupMean",
     "Label",
+    "Link",
     "Metric",
     "Options",
     "Predictor",
@@ -73,17 +78,9 @@ __all__ = [
     "Window",
 ]
 
-ColumnType = Literal["string", "boolean", "int", "bigint", "double", "date", "timestamp"]
+ColumnType = Literal["string", "boolean", "int", "bigint", "double", "date", "timestamp", "array<double>"]
 Options = Mapping[str, float | int | str | bool]
 """Hyper-parameters of one candidate; JSON-able, so that they travel as a reviewed file."""
-
-
-class Task(StrEnum):
-    """What is predicted, which fixes the shape of a prediction."""
-
-    BINARY = "binary"  # the probability of the positive class, shape (n,)
-    REGRESSION = "regression"  # the value, shape (n,)
-    MULTICLASS = "multiclass"  # one probability per class, shape (n, classes)
 
 
 class Action(StrEnum):
@@ -322,6 +319,10 @@ class FittedModel(Predictor, Protocol):
 class Estimator(Protocol):
     """How a model is trained. Deterministic: same rows, options and seed, same model."""
 
+    @property
+    def requirements(self) -> Sequence[str]:
+        """Distributions that predicting needs; their installed versions are stored with the model."""
+
     def search_space(self, trial: Trial) -> Options:
         """Options to try next."""
 
@@ -393,12 +394,13 @@ class Project:
         declared = [s.table for s in self.sources] + [f.table for f in self.feature_tables]
         _refuse_repeats(f"project {self.name}", [t.name for t in declared])
         object.__setattr__(self, "tables", {t.name: t for t in declared})
-        _refuse_unknown("events.table", (self.events.table,), [s.table.name for s in self.sources])
+        sources = [s.table.name for s in self.sources]
+        _refuse_unknown("events.table", (self.events.table,), sources)
         event_columns = self.event_table.names
         _refuse_unknown("events.time", (self.events.time,), event_columns)
         _refuse_unknown("label.known_at", (self.label.known_at,), event_columns)
         for feature_table in self.feature_tables:
-            _refuse_unknown(f"inputs of {feature_table.table.name}", feature_table.inputs, self.tables)
+            _refuse_unknown(f"inputs of {feature_table.table.name}", feature_table.inputs, sources)
             _refuse_repeats(
                 "feature tables and events", [*event_columns, *feature_table.features, self.label.name]
             )
@@ -409,6 +411,13 @@ class Project:
                 why="A model needs something to learn from.",
                 remedy="List the model's input columns in `features`.",
             )
+        for metric in self.metrics:
+            if self.task not in metric.tasks:
+                raise ConfigurationError(
+                    f"Metric {metric.name} does not fit the {self.task} task of project {self.name}.",
+                    why="It would compare predictions of a shape it was not made for.",
+                    remedy=f"Choose one for {self.task} tasks.",
+                )
         if (self.task is Task.MULTICLASS) != bool(self.classes):
             raise ConfigurationError(
                 f"Project {self.name} is a {self.task} task and names {len(self.classes)} classes.",

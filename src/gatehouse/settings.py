@@ -44,6 +44,9 @@ class Environment(_Closed):
     data_fraction: Fraction = Field(
         default=1.0, description="Share of the events that is used, chosen by a hash of their key."
     )
+    history_days: int | None = Field(
+        default=None, ge=1, description="How far back before as-of the sources are read; null: from their start."
+    )
     search: bool = Field(
         default=False, description="Training searches for options here; elsewhere it considers conf/options.yml only."
     )

@@ -1,0 +1,101 @@
+"""The command `gatehouse`: one file per verb, imported when it is called. The only place that exits."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from gatehouse import __version__
+from gatehouse.errors import GatehouseError, Interrupted
+
+VERBS = {
+    "demo": "Show the whole loop on real data: three environments, a trained model, predictions, monitoring.",
+    "run": "Run one pipeline: ingest, features, training, inference or monitoring.",
+    "status": "Where an environment stands: tables, versions, aliases, last runs.",
+    "features": "What features exist: description, owner, units, freshness.",
+    "lineage": "From raw data to predictions and back: what a table, feature or version comes from and feeds.",
+    "explore": "Write a notebook on dev that calls the package, or summarise a table.",
+    "ui": "Open MLflow's own pages on this lakehouse.",
+    "schema": "Print the JSON schema of a configuration file.",
+    "reset": "Throw an environment's tables and models away.",
+}
+"""Every verb with its line in --help, so that --help imports none of them."""
+
+
+class _Verbs(click.Group):
+    """Loads a verb's module when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f"gatehouse.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.command(
+    cls=_Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    help=__doc__ and "From a pull request to a model in production, and the gates on that road.",
+    epilog="Start with `gatehouse demo`. Every command explains itself: gatehouse COMMAND --help.",
+)
+@click.version_option(__version__, prog_name="gatehouse")
+@click.option(
+    "--conf",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="GATEHOUSE_CONF",
+    help="Configuration folder. [default: conf/ here or above]",
+)
+@click.option(
+    "--lakehouse",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="GATEHOUSE_LAKEHOUSE",
+    help="Folder of the embedded lakehouse. [default: .lakehouse/ beside conf/]",
+)
+@click.pass_context
+def group(ctx: click.Context, conf: Path | None, lakehouse: Path | None) -> None:
+    """Keep what every verb needs to find its world."""
+    ctx.obj = {"conf": conf, "lakehouse": lakehouse}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; ends the process with the exit code of the error class."""
+    code = _run(sys.argv[1:] if arguments is None else arguments)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code == Interrupted.exit_code:
+        # A worker thread of the engine may still hold a query; a normal exit would wait for it or abort.
+        os._exit(code)
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        group.main(args=arguments, prog_name="gatehouse", standalone_mode=False)
+    except GatehouseError as error:
+        click.echo(f"{click.style('Error:', fg='red', bold=True)} {error}", err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo(
+            "\nStopped. What was complete stays, the rest was never visible; the same command continues.", err=True
+        )
+        return Interrupted.exit_code
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - the reader has gone: nothing is left to tell
+        return 0
+    return 0

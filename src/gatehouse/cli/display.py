@@ -1,0 +1,103 @@
+"""How the command line looks: progress, tables, JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def stdout_console() -> Console:
+    """Where results go."""
+    return Console(highlight=False)
+
+
+class TerminalProgress:
+    """Steps with their seconds on a console; a spinner where somebody is looking."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, highlight=False)
+        self._depth = 0
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        """One line when the step is done; the outermost of nested steps shows its spinner."""
+        start = time.perf_counter()
+        self._depth += 1
+        try:
+            if self._depth == 1 and self.console.is_terminal:
+                with self.console.status(text):
+                    yield
+            else:
+                yield
+        except BaseException:
+            self.console.print(Text(f"  x {text}", style="red"))
+            raise
+        finally:
+            self._depth -= 1
+        seconds = f"{time.perf_counter() - start:5.1f} s"
+        self.console.print(Text.assemble(("  + ", "green"), f"{text:<60}", (seconds, "dim")))
+
+    def note(self, text: str) -> None:
+        """One indented line."""
+        self.console.print(Text(f"    {text}", style="dim"))
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """A plain table; numbers to the right."""
+    grid = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(r[index], int | float) for r in rows)
+        grid.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(shown(cell) for cell in row))
+    return grid
+
+
+def shown(cell: object) -> str:
+    """A cell as people read it."""
+    if cell is None:
+        return "-"
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    if isinstance(cell, float):
+        return f"{cell:.4f}"
+    if isinstance(cell, datetime):
+        return f"{cell:%Y-%m-%d %H:%M}"
+    return str(cell)
+
+
+def echo_json(content: Any) -> None:
+    """One JSON document on standard output: dataclasses as objects, moments in ISO 8601."""
+    click.echo(json.dumps(_plain(content), indent=2, sort_keys=True, allow_nan=False))
+
+
+def _plain(content: Any) -> Any:
+    if dataclasses.is_dataclass(content) and not isinstance(content, type):
+        return {f.name: _plain(getattr(content, f.name)) for f in dataclasses.fields(content)}
+    if isinstance(content, Mapping):
+        return {str(k): _plain(v) for k, v in content.items()}
+    if isinstance(content, list | tuple):
+        return [_plain(v) for v in content]
+    if isinstance(content, Enum):
+        return content.value
+    if isinstance(content, datetime):
+        return content.isoformat()
+    if isinstance(content, Path):
+        return str(content)
+    if isinstance(content, float) and content != content:  # NaN is not JSON
+        return None
+    return content

@@ -1,0 +1,40 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def environment(default: str | None = None) -> Callable[[_Function], _Function]:
+    """--env, or GATEHOUSE_ENV."""
+    return click.option(
+        "--env",
+        "-e",
+        "env",
+        envvar="GATEHOUSE_ENV",
+        default=default,
+        required=default is None,
+        show_default=default is not None,
+        help="Environment of conf/environments.yml (or GATEHOUSE_ENV).",
+    )
+
+
+def as_of(function: _Function) -> _Function:
+    """--as-of, or GATEHOUSE_AS_OF."""
+    return click.option(
+        "--as-of",
+        envvar="GATEHOUSE_AS_OF",
+        metavar="DATE",
+        help="Nothing later than this moment is read: 2013-04-01, or 2013-04-01T06:00 (UTC). "
+        "[default: the environment's clock]",
+    )(function)
+
+
+def as_json(function: _Function) -> _Function:
+    """--json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")(function)

@@ -1,0 +1,73 @@
+"""`gatehouse run`: one pipeline in one environment."""
+
+from __future__ import annotations
+
+import click
+
+from gatehouse.cli import options
+from gatehouse.errors import UsageError
+
+PIPELINES = {
+    "ingest": "raw rows into source tables",
+    "features": "source tables into feature tables",
+    "training": "a point-in-time training set into a registered version",
+    "inference": "the champion's predictions into the inference log",
+    "monitoring": "counts, drift and accuracy into the metrics table and a page",
+    "all": "the five of them in this order; inference and monitoring only where there is a champion",
+}
+
+
+@click.command(
+    "run",
+    help="Run one pipeline in one environment, up to a moment.\n\n\b\n"
+    + "\n".join(f"{name:<11} {what}" for name, what in PIPELINES.items())
+    + "\n\nEvery pipeline continues where its last run ended; the same command again changes nothing.",
+    short_help="Run one pipeline.",
+)
+@click.argument("pipeline", metavar="PIPELINE")
+@options.environment()
+@options.as_of
+@click.option(
+    "--hold-out-days", type=click.IntRange(0, 3650), help="Training: over conf/training.yml. 0 trains on everything."
+)
+@click.option(
+    "--to", "destinations", multiple=True, metavar="DEST", help="Inference: also write these predictions to a .csv or "
+    ".parquet file or a database (SQLAlchemy address). May be repeated.",
+)
+@options.as_json
+@click.pass_obj
+def command(
+    found: dict[str, object],
+    pipeline: str,
+    env: str,
+    as_of: str | None,
+    hold_out_days: int | None,
+    destinations: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Check what can be checked before anything heavy is loaded, then run."""
+    if pipeline not in PIPELINES:
+        raise UsageError(
+            f"There is no pipeline {pipeline!r}.",
+            why="A pipeline is a fixed piece of the road from raw data to monitoring.",
+            remedy=f"Choose from: {', '.join(PIPELINES)}.",
+        )
+    if destinations and pipeline not in ("inference", "all"):
+        raise UsageError("--to belongs to inference.", remedy="Leave it out, or run inference.")
+    if hold_out_days is not None and pipeline not in ("training", "all"):
+        raise UsageError("--hold-out-days belongs to training.", remedy="Leave it out, or run training.")
+
+    from gatehouse.cli.display import TerminalProgress, echo_json
+    from gatehouse.cli.world import open_context, place
+    from gatehouse.pipelines.export import check_destination
+    from gatehouse.pipelines.steps import run_pipeline
+
+    for destination in destinations:
+        check_destination(destination)
+    with open_context(place(found), env, as_of=as_of, progress=TerminalProgress()) as context:  # type: ignore[arg-type]
+        results = run_pipeline(context, pipeline, hold_out_days=hold_out_days, destinations=destinations)
+    if as_json:
+        echo_json({"environment": env, "as_of": context.as_of, "results": results})
+        return
+    for line in results.lines():
+        click.echo(line)

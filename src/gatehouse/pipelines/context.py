@@ -1,0 +1,87 @@
+"""The world a pipeline runs in: everything it may touch, made once by the CLI and handed down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gatehouse.errors import Busy
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from gatehouse.code_version import CodeVersion
+    from gatehouse.lakehouse.registry import ModelRegistry
+    from gatehouse.lakehouse.tables import DeltaTables, TableName
+    from gatehouse.lakehouse.tracking import Tracking
+    from gatehouse.progress import Progress
+    from gatehouse.project import Project
+    from gatehouse.settings import Environment, Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """One environment at one moment. `root` is the lakehouse folder; `now` is the machine's clock, for records only."""
+
+    project: Project
+    settings: Settings
+    name: str
+    environment: Environment
+    spark: SparkSession
+    tables: DeltaTables
+    tracking: Tracking
+    registry: ModelRegistry
+    root: Path
+    as_of: datetime
+    now: datetime
+    code: CodeVersion
+    progress: Progress
+
+    def own(self, table: str) -> TableName:
+        """A table of this environment, the only kind it may write."""
+        return self._named(self.environment, table)
+
+    def source(self, table: str) -> TableName:
+        """A source table: this environment's, or that of the environment it reads its sources from."""
+        origin = self.environment.sources_from
+        return self._named(self.settings.environment(origin) if origin else self.environment, table)
+
+    @property
+    def model(self) -> str:
+        """Three-part name of this environment's registered model."""
+        return f"{self.environment.catalog}.{self.environment.db_schema}.{self.project.name}"
+
+    def frame(self, rows: list[tuple[object, ...]], table: str) -> DataFrame:
+        """Rows, in table order, as a DataFrame with the types of one of the machinery's own tables."""
+        from gatehouse.pipelines.tables import SYSTEM_TABLES
+
+        declared = next(t for t in SYSTEM_TABLES if t.name == table)
+        schema = ", ".join(f"`{c.name}` {c.type}" for c in declared.columns)
+        return self.spark.createDataFrame(rows, schema)  # type: ignore[arg-type]
+
+    @contextmanager
+    def alone(self, pipeline: str) -> Iterator[None]:
+        """Holds this pipeline of this environment for one process; Busy for everybody else."""
+        from filelock import FileLock, Timeout
+
+        path = self.root / "locks" / f"{self.environment.catalog}.{self.environment.db_schema}.{pipeline}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(path, timeout=0):
+                yield
+        except Timeout:
+            raise Busy(
+                f"The {pipeline} pipeline is already running in {self.name}.",
+                why="Two runs over one window would do the same work twice and wait for each other's writes.",
+                remedy="Wait until the other run has ended, then run the same command: it continues where that one stopped.",
+            ) from None
+
+    @staticmethod
+    def _named(environment: Environment, table: str) -> TableName:
+        from gatehouse.lakehouse.tables import TableName
+
+        return TableName(environment.catalog, environment.db_schema, table)

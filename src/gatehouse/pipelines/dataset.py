@@ -1,0 +1,139 @@
+"""Events with their features and labels, point-in-time: what training, scoring and evaluation read.
+
+One builder serves all three, so that a model is trained on what it will see.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from gatehouse.errors import ConfigurationError, DataError, TableNotFound
+from gatehouse.lakehouse.point_in_time import join_features, sample, visible
+from gatehouse.pipelines.context import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyspark.sql import DataFrame
+
+    from gatehouse.lakehouse.tables import TableName
+
+EVENT_TIME = "event_time"
+UNIT = "unit"
+LABEL_KNOWN_AT = "label_known_at"
+_OUTCOME = "_outcome"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pinned:
+    """The Delta version of every table that is read: by these numbers the same rows can be read again."""
+
+    versions: Mapping[TableName, int]
+
+    def as_text(self) -> dict[str, int]:
+        """Three-part names to versions, for tags and records."""
+        return {str(name): version for name, version in sorted(self.versions.items(), key=lambda i: str(i[0]))}
+
+
+def slice_column(name: str) -> str:
+    """The column that carries a slice's value."""
+    return f"slice_{name}"
+
+
+def pin(context: Context) -> Pinned:
+    """The versions that the events and every feature table have now; TableNotFound names the pipeline to run."""
+    versions = {}
+    events = context.source(context.project.events.table)
+    ingesting = context.environment.sources_from or context.name
+    wanted = [(events, f"gatehouse run ingest --env {ingesting}")]
+    wanted += [
+        (context.own(f.table.name), f"gatehouse run features --env {context.name}")
+        for f in context.project.feature_tables
+    ]
+    for name, remedy in wanted:
+        if not context.tables.exists(name):
+            raise TableNotFound(
+                f"{name} does not exist.",
+                why=f"The {context.project.name} data set is built from it.",
+                remedy=f"{remedy} --as-of {context.as_of:%Y-%m-%d}",
+            )
+        versions[name] = context.tables.version(name)
+    return Pinned(versions=versions)
+
+
+def build(context: Context, pinned: Pinned, *, after: datetime, until: datetime) -> DataFrame:
+    """Events of (after, until] with their features, as known at the context's as-of.
+
+    Returns:
+        One row per event: the event's own and derived columns (late ones excepted), every feature, `event_time`,
+        `unit` string, `slice_<name>` strings, the label as double under its own name (null: none, or not yet known)
+        and `label_known_at`.
+    """
+    from pyspark.sql import functions as F
+
+    project = context.project
+    events = project.events
+    table = project.event_table
+    rows = visible(_read(context, pinned, context.source(events.table)), table, context.as_of)
+    rows = rows.where((F.col(events.time) > F.lit(after)) & (F.col(events.time) <= F.lit(until)))
+    rows = sample(rows, table.primary_key, context.environment.data_fraction)
+    rows = _derived(context, rows)
+    features = []
+    for declaration in project.feature_tables:
+        known = visible(_read(context, pinned, context.own(declaration.table.name)), declaration.table, until)
+        if declaration.max_age is not None:
+            oldest = after - events.lead - declaration.max_age
+            known = known.where(F.col(declaration.table.known_at) > F.lit(oldest))
+        features.append((declaration, known))
+    joined = join_features(rows, features, time=events.time, lead=events.lead)
+    _demand_features(context, joined)
+    return joined.select(
+        *(c for c in joined.columns if c not in (_OUTCOME, *project.features)),
+        *(F.col(f).cast("double").alias(f) for f in project.features),
+        F.col(events.time).alias(EVENT_TIME),
+        F.expr(project.unit.expression).cast("string").alias(UNIT),
+        *(F.expr(s.expression).cast("string").alias(slice_column(s.name)) for s in project.slices),
+        F.col(f"{_OUTCOME}.label").alias(project.label.name),
+        F.col(f"{_OUTCOME}.known_at").alias(LABEL_KNOWN_AT),
+    )
+
+
+def _read(context: Context, pinned: Pinned, name: TableName) -> DataFrame:
+    return context.tables.read(name, version=pinned.versions[name])
+
+
+def _derived(context: Context, rows: DataFrame) -> DataFrame:
+    """The project's derived columns, computed without sight of late ones: label and its moment travel in a struct."""
+    from pyspark.sql import functions as F
+
+    project = context.project
+    table = project.event_table
+    late = {*table.late, table.late_known_at}
+    label = F.expr(project.label.expression).cast("double")
+    rows = rows.select(
+        *(c for c in rows.columns if c not in late),
+        F.struct(label.alias("label"), F.col(project.label.known_at).alias("known_at")).alias(_OUTCOME),
+    )
+    if project.events.derive is None:
+        return rows
+    derived = project.events.derive(rows)
+    lost = [c for c in rows.columns if c not in derived.columns]
+    if lost:
+        raise ConfigurationError(
+            f"`derive` of project {project.name} dropped {', '.join(lost)}.",
+            why="It may add columns to an event; the machinery needs the others.",
+            remedy="Use withColumns, not select.",
+        )
+    return derived
+
+
+def _demand_features(context: Context, joined: DataFrame) -> None:
+    missing = [f for f in context.project.features if f not in joined.columns]
+    if missing:
+        raise DataError(
+            f"No event column and no feature table brings {', '.join(missing)}.",
+            why=f"Project {context.project.name} declares them as features of its model.",
+            remedy="Add them to a feature table or to `derive`, or take them out of `features`; then run features again.",
+        )

@@ -1,0 +1,132 @@
+"""Feature tables, brought up to as-of: the days that are new, and those whose inputs have changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from gatehouse.errors import TableNotFound
+from gatehouse.lakehouse.expectations import check
+from gatehouse.lakehouse.point_in_time import visible
+from gatehouse.lakehouse.tables import Between
+from gatehouse.pipelines.context import Context
+from gatehouse.pipelines.ingest import record_counts
+from gatehouse.pipelines.moments import utc
+from gatehouse.pipelines.runs import Run, changed_since, inputs_of, record, watermark
+from gatehouse.project import FeatureTable, Window
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refreshed:
+    """What happened to one feature table: rows of the stretch (since, as_of] that was computed; None, nothing was."""
+
+    table: str
+    rows: int
+    since: datetime | None
+
+
+def refresh(context: Context) -> tuple[Refreshed, ...]:
+    """Compute every feature table up to the context's as-of."""
+    with context.alone("features"):
+        return tuple(_refresh_one(context, declaration) for declaration in context.project.feature_tables)
+
+
+def _refresh_one(context: Context, declaration: FeatureTable) -> Refreshed:
+    table = declaration.table
+    name = context.own(table.name)
+    with context.progress.step(f"features {table.name}"):
+        versions = _versions(context, declaration)
+        window = _window(context, declaration)
+        if window is None:
+            context.progress.note(f"{table.name}: already known up to {context.as_of:%Y-%m-%d %H:%M}.")
+            return Refreshed(table=table.name, rows=0, since=None)
+        inputs = {i: _input(context, declaration, i, versions[i], window) for i in declaration.inputs}
+        computed = declaration.compute(inputs, window).select(*table.names)
+        checked = check(computed, table.expectations, table=table.name)
+        context.tables.create(name, table)
+        version = context.tables.replace(
+            name, checked.good, where=Between(table.known_at, after=window.start, until=window.end)
+        )
+        rows = _rows_in(context.tables.read(name), table.known_at, window)
+        record_counts(context, table, checked.counts)
+        record(
+            context,
+            Run(
+                pipeline="features",
+                target=table.name,
+                since=window.start,
+                rows=rows,
+                version=version,
+                inputs=versions,
+            ),
+        )
+    return Refreshed(table=table.name, rows=rows, since=window.start)
+
+
+def _window(context: Context, declaration: FeatureTable) -> Window | None:
+    """From the earliest moment whose inputs changed since the last run, else from that run; None if it is all there."""
+    done = watermark(context, "features", declaration.table.name)
+    if done is not None and done > context.as_of:
+        return None
+    if done is None:
+        first = _first_known(context, declaration)
+        return Window(start=first - _INSTANT, end=context.as_of) if first else None
+    changed = changed_since(context, inputs_of(context, "features", declaration.table.name, done))
+    if done == context.as_of and changed is None:
+        return None
+    start = done if changed is None else min(done, changed - _INSTANT)
+    return Window(start=start, end=context.as_of)
+
+
+def _first_known(context: Context, declaration: FeatureTable) -> datetime | None:
+    from pyspark.sql import functions as F
+
+    moments = []
+    for name in declaration.inputs:
+        known_at = context.project.tables[name].known_at
+        rows = context.tables.read(context.source(name))
+        moments.append(utc(rows.agg(F.min(known_at).alias("first")).toPandas()["first"].iloc[0]))
+    known = [m for m in moments if m is not None and m <= context.as_of]
+    return min(known, default=None)
+
+
+def _versions(context: Context, declaration: FeatureTable) -> dict[str, int]:
+    for name in declaration.inputs:
+        place = context.source(name)
+        if not context.tables.exists(place):
+            raise TableNotFound(
+                f"{place}, which {declaration.table.name} is computed from, does not exist.",
+                why="Features without their source would be empty.",
+                remedy=f"gatehouse run ingest --env {context.environment.sources_from or context.name}",
+            )
+    return {name: context.tables.version(context.source(name)) for name in declaration.inputs}
+
+
+def _input(context: Context, declaration: FeatureTable, name: str, version: int, window: Window) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    table = context.project.tables[name]
+    rows = visible(context.tables.read(context.source(name), version=version), table, window.end)
+    if declaration.history is None:
+        return rows
+    return rows.where(F.col(table.known_at) > F.lit(window.start - declaration.history))
+
+
+def _rows_in(frame: DataFrame, known_at: str, window: Window) -> int:
+    from pyspark.sql import functions as F
+
+    moment = F.col(known_at)
+    return frame.where((moment > F.lit(window.start)) & (moment <= F.lit(window.end))).count()
+
+
+def freshness(context: Context) -> dict[str, datetime | None]:
+    """Up to when each feature table is complete."""
+    return {f.table.name: watermark(context, "features", f.table.name) for f in context.project.feature_tables}
+
+

@@ -1,0 +1,90 @@
+"""The record of completed runs, and the watermarks that follow from it.
+
+A run is recorded after its write. Killed in between, the next run finds no record, does the work again and, since every
+write is keyed, changes nothing twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import reduce
+
+from gatehouse.pipelines.context import Context
+from gatehouse.pipelines.moments import utc
+from gatehouse.pipelines.tables import RUNS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """What one run did to one target. `changed_from` is the earliest moment whose knowledge changed."""
+
+    pipeline: str
+    target: str
+    since: datetime | None
+    rows: int
+    updated: int = 0
+    quarantined: int = 0
+    changed_from: datetime | None = None
+    version: int | None = None
+    inputs: Mapping[str, int] = field(default_factory=dict)
+
+
+def record(context: Context, run: Run) -> None:
+    """Write the run to the environment's record, over an earlier record of the same run."""
+    name = context.own(RUNS.name)
+    context.tables.create(name, RUNS)
+    row = (
+        run.pipeline,
+        run.target,
+        context.as_of,
+        run.since,
+        run.rows,
+        run.updated,
+        run.quarantined,
+        run.changed_from,
+        run.version,
+        json.dumps(dict(run.inputs), sort_keys=True),
+        context.code.commit,
+        context.now,
+    )
+    context.tables.merge(name, context.frame([row], RUNS.name), keys=RUNS.primary_key)
+
+
+def watermark(context: Context, pipeline: str, target: str) -> datetime | None:
+    """The latest as-of up to which this pipeline has completed its target; None if it never ran."""
+    from pyspark.sql import functions as F
+
+    name = context.own(RUNS.name)
+    if not context.tables.exists(name):
+        return None
+    runs = context.tables.read(name).where((F.col("pipeline") == pipeline) & (F.col("target") == target))
+    return utc(runs.agg(F.max("as_of").alias("moment")).toPandas()["moment"].iloc[0])
+
+
+def inputs_of(context: Context, pipeline: str, target: str, as_of: datetime) -> dict[str, int]:
+    """Delta version of each table that a completed run read."""
+    from pyspark.sql import functions as F
+
+    runs = context.tables.read(context.own(RUNS.name)).where(
+        (F.col("pipeline") == pipeline) & (F.col("target") == target) & (F.col("as_of") == F.lit(as_of))
+    )
+    found = runs.select("inputs").toPandas()["inputs"]
+    return dict(json.loads(found.iloc[0])) if len(found) else {}
+
+
+def changed_since(context: Context, read: Mapping[str, int]) -> datetime | None:
+    """Earliest moment whose knowledge changed by ingestions after the versions of the source tables that were read."""
+    from pyspark.sql import functions as F
+
+    name = context.source(RUNS.name)
+    if not context.tables.exists(name) or not read:
+        return None
+    later = reduce(
+        lambda a, b: a | b,
+        ((F.col("target") == table) & (F.col("version") > version) for table, version in read.items()),
+    )
+    runs = context.tables.read(name).where((F.col("pipeline") == "ingest") & later)
+    return utc(runs.agg(F.min("changed_from").alias("moment")).toPandas()["moment"].iloc[0])

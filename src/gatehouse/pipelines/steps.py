@@ -1,0 +1,94 @@
+"""The pipelines by their names: one vocabulary for people, CI, job tasks and MLproject."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gatehouse.pipelines.context import Context
+from gatehouse.pipelines.export import export
+from gatehouse.pipelines.features import Refreshed, refresh
+from gatehouse.pipelines.inference import CHAMPION, Scored, infer, predictions_of
+from gatehouse.pipelines.ingest import Ingested, ingest
+from gatehouse.pipelines.monitoring import Monitored, monitor
+from gatehouse.pipelines.training import Trained, train
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Results:
+    """What each pipeline that ran has done; None or empty for those that did not."""
+
+    ingest: tuple[Ingested, ...] = ()
+    features: tuple[Refreshed, ...] = ()
+    training: Trained | None = None
+    inference: Scored | None = None
+    exported: tuple[str, ...] = field(default=())
+    monitoring: Monitored | None = None
+    report: Path | None = None
+
+    def lines(self) -> list[str]:
+        """The results as people read them."""
+        lines = [
+            f"{i.table}: {i.inserted:,} new, {i.updated:,} changed, {i.quarantined:,} set aside" for i in self.ingest
+        ]
+        lines += [f"{r.table}: {r.rows:,} feature rows" for r in self.features]
+        if self.training:
+            lines += _training_lines(self.training)
+        if self.inference:
+            lines.append(f"{self.inference.rows:,} events scored with version {self.inference.model_version}")
+        lines += [f"written to {place}" for place in self.exported]
+        if self.monitoring:
+            lines += self.monitoring.lines()
+        if self.report:
+            lines.append(f"report: {self.report}")
+        return lines
+
+
+def run_pipeline(
+    context: Context, pipeline: str, *, hold_out_days: int | None = None, destinations: Sequence[str] = ()
+) -> Results:
+    """Run one pipeline, or all of them in order."""
+    everything = pipeline == "all"
+    served = not everything or context.registry.by_alias(context.model, CHAMPION) is not None
+    ingested = ingest(context) if everything or pipeline == "ingest" else ()
+    refreshed = refresh(context) if everything or pipeline == "features" else ()
+    trained = None
+    if everything or pipeline == "training":
+        trained = train(context, proposer=proposer(context), hold_out_days=hold_out_days)
+    scored = infer(context) if served and (everything or pipeline == "inference") else None
+    exported = []
+    for destination in destinations if scored else ():
+        with context.progress.step(f"write {Path(destination).name}"):
+            export(predictions_of(context, scored.run_key), destination, run_key=scored.run_key)  # type: ignore[union-attr]
+        exported.append(destination)
+    monitored = report = None
+    if served and (everything or pipeline == "monitoring"):
+        from gatehouse.reports.monitoring import write_report
+
+        monitored = monitor(context)
+        report = write_report(context)
+    return Results(
+        ingest=ingested,
+        features=refreshed,
+        training=trained,
+        inference=scored,
+        exported=tuple(exported),
+        monitoring=monitored,
+        report=report,
+    )
+
+
+def proposer(context: Context) -> str:
+    """Who starts this training: the author of the commit it is made from, else the user of the machine."""
+    author = context.code.author
+    return author if author != "unknown" else getpass.getuser()
+
+
+def _training_lines(trained: Trained) -> list[str]:
+    version = trained.version
+    lines = [f"version {version.version} of {version.model}" + (" (trained before)" if trained.reused else "")]
+    for name, number in trained.metrics.items():
+        lines.append(f"  hold-out {name}: {number:.4f} (baseline {trained.baseline_metrics[name]:.4f})")
+    return lines
