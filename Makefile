@@ -1,0 +1,104 @@
+# `make demo` and `make test` need Python 3.11 to 3.13 and nothing else; `make help` lists the rest.
+# Each target runs commands that work without make too (docs/install.md): logic belongs into the package.
+
+UV_VERSION := 0.13.8
+ACTIONLINT_VERSION := 1.7.12
+
+# The interpreter is this machine's own (uv would otherwise download one, unasked): the first that fits.
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+ifndef PYTHON
+PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	"$$python" -c '$(FITS)' 2>/dev/null && exec "$$python" -c 'import sys; print(sys._base_executable)'; done)
+endif
+export UV_PYTHON_DOWNLOADS := never
+unexport VIRTUAL_ENV
+
+# A uv on PATH is used if it can read this project (`required-version`); otherwise the pinned one goes into .tools/.
+UV := $(if $(shell uv cache dir 2>/dev/null),uv,.tools/uv-$(UV_VERSION)/bin/uv)
+RUN = UV_PYTHON='$(PYTHON)' $(UV) run --locked
+
+# actionlint comes as Go source only: built where there is a Go, as on every hosted runner.
+ACTIONLINT := $(if $(shell go version 2>/dev/null),.tools/actionlint-$(ACTIONLINT_VERSION)/actionlint,$(shell command -v actionlint 2>/dev/null))
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL: # two test processes on two cores are slower than one after the other
+.PHONY: help demo test test-unit test-integration test-pythons test-jvm lint lint-code lint-workflows format clean ready python
+
+help: ## What there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
+
+demo: ready ## The whole story on real data: three environments, from raw rows to a monitored model
+	@$(RUN) gatehouse demo
+
+test: test-unit test-integration ## All tests, on the engine that needs no Java
+
+test-unit: ready ## Pure code and contracts
+	@$(RUN) pytest tests/unit
+
+test-integration: ready ## Whole pipelines on a throw-away lakehouse, and what proves the template itself
+	@$(RUN) pytest tests/integration $(wildcard tests/template)
+
+test-pythons: test-python-3.11 test-python-3.12 test-python-3.13 ## Unit tests on every other supported Python found here
+
+# Found also when not on PATH: pyenv's, and those that GitHub's and Azure's hosted machines keep ready.
+test-python-%: ready
+	@if '$(PYTHON)' -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$*")'; then \
+		echo "Python $*: what make test runs on."; \
+	elif found=$$(PATH="$$PATH:$$(echo $$HOME/.pyenv/versions/$*.*/bin $$AGENT_TOOLSDIRECTORY/Python/$*.*/*/bin | tr ' ' ':')" \
+			$(UV) python find --no-project $* 2>/dev/null); then \
+		echo "Python $*: $$found"; \
+		UV_PYTHON="$$found" UV_PROJECT_ENVIRONMENT=.venv-$* $(UV) run --locked pytest tests/unit; \
+	else \
+		echo "Python $*: SKIPPED, not found on this machine."; \
+	fi
+
+test-jvm: ready ## Unit tests on Spark on the JVM, where there is a Java
+	@if java -version >/dev/null 2>&1; then \
+		UV_PROJECT_ENVIRONMENT=.venv-jvm $(RUN) --no-default-groups --group dev --group jvm pytest --engine jvm tests/unit; \
+	else \
+		echo "Engine jvm: SKIPPED, it needs Java 17 or 21, and no java runs here."; \
+	fi
+
+lint: lint-code lint-workflows ## Style, types, workflows
+
+lint-code: ready
+	@$(RUN) ruff check
+	@$(RUN) ruff format --check
+	@$(RUN) mypy
+
+lint-workflows: ready $(filter .tools/%,$(ACTIONLINT))
+	@$(RUN) zizmor --quiet --offline --strict-collection --persona auditor .github
+	@$(if $(ACTIONLINT),$(RUN) $(ACTIONLINT),echo "actionlint: SKIPPED, neither it nor a Go to build it with was found.")
+	@$(RUN) sh -c 'if command -v shellcheck >/dev/null; then shellcheck .ci/run; else echo "shellcheck: SKIPPED, not found."; fi'
+	@$(RUN) check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(RUN) check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	@$(RUN) check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(RUN) check-jsonschema --quiet --builtin-schema vendor.azure-pipelines --regex-variant nonunicode \
+		--data-transform azure-pipelines $$(find .azure-pipelines -name '*.yml')
+	@$(RUN) pre-commit validate-config
+
+format: ready ## Put the code into shape
+	@$(RUN) ruff check --fix
+	@$(RUN) ruff format
+
+clean: ## Remove environments, tools and caches; the lakehouse stays (`gatehouse reset` is for that)
+	rm -rf .venv .venv-* .tools dist build .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+ready: python $(filter .tools/%,$(UV))
+
+python:
+ifeq ($(PYTHON),)
+	@echo "Gatehouse needs Python 3.11, 3.12 or 3.13, and none of them answers on this machine." >&2
+	@echo "Next: install one (apt install python3, brew install python@3.12) or name it: make test PYTHON=/path/to/python3" >&2
+	@exit 1
+endif
+
+.tools/uv-$(UV_VERSION)/bin/uv:
+	@echo "Installing uv $(UV_VERSION) into .tools/"
+	@'$(PYTHON)' -m venv .tools/uv-$(UV_VERSION)
+	@.tools/uv-$(UV_VERSION)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.tools/actionlint-$(ACTIONLINT_VERSION)/actionlint:
+	@echo "Building actionlint $(ACTIONLINT_VERSION) into .tools/"
+	@GOBIN="$(CURDIR)/$(@D)" go install github.com/rhysd/actionlint/cmd/actionlint@v$(ACTIONLINT_VERSION)
