@@ -214,7 +214,7 @@ def _assemble(
     )
     if not merged:
         raise EvaluationError(
-            f"No row can be evaluated; {refusals.without_label:,} have no label. {refusals.faults or ''}".rstrip(),
+            f"No row can be evaluated: {refusals.without_label:,} without a label. {refusals.faults or ''}",
             why="Without rows there is nothing to measure.",
             remedy="Check the window of the hold-out, and that its labels have arrived.",
         )
