@@ -104,7 +104,10 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Expectation:
-    """A boolean Spark SQL expression that good rows satisfy. Null counts as satisfied: say IS NOT NULL to demand a value."""
+    """A boolean Spark SQL expression that good rows satisfy.
+
+    Null counts as satisfied: say IS NOT NULL to demand a value.
+    """
 
     name: str
     condition: str
@@ -165,8 +168,9 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extraction:
-    """One request for raw rows: those of which something became known in (since, until]; `since` None means from the start.
+    """One request for raw rows: those of which something became known in (since, until].
 
+    `since` None means from the start.
     `raw` is the folder, or volume path, under which files of this source land.
     """
 
@@ -203,8 +207,8 @@ class FeatureTable:
 
     `compute` gets the tables named in `inputs`, as known at the window's end and reaching back `history` before its
     start (None: all of it), and returns the rows whose `known_at` lies in the window. The primary key is
-    `join_on` plus the table's `known_at`. A row older than `max_age` at the time of prediction does not join; None suits
-    tables with few versions per key, such as master data.
+    `join_on` plus the table's `known_at`. A row older than `max_age` at the time of prediction does not join; None
+    suits tables with few versions per key, such as master data.
     """
 
     table: Table
@@ -217,7 +221,7 @@ class FeatureTable:
     def __post_init__(self) -> None:
         if set(self.table.primary_key) != {*self.join_on, self.table.known_at}:
             raise ConfigurationError(
-                f"Feature table {self.table.name} has primary key {self.table.primary_key}, but joins on {self.join_on}.",
+                f"Feature table {self.table.name} joins on {self.join_on}, but its key is {self.table.primary_key}.",
                 why="A point-in-time join needs exactly one row per key and moment.",
                 remedy=f"Make the primary key {(*self.join_on, self.table.known_at)}.",
             )
@@ -245,7 +249,8 @@ class Events:
 class Label:
     """The truth: a Spark SQL expression over the event's columns, null where there is none (a flight that never left).
 
-    Binary labels are 0 and 1, multiclass labels are positions in `Project.classes`. `known_at` is the column that says when it was known.
+    Binary labels are 0 and 1, multiclass labels are positions in `Project.classes`. `known_at` is the column that says
+    when it was known.
     """
 
     name: str
@@ -257,8 +262,9 @@ class Label:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unit:
-    """What is independent of what: rows of one unit go together, units do not. A Spark SQL expression over the event's columns.
+    """What is independent of what: rows of one unit go together, units do not.
 
+    `expression` is Spark SQL over the event's columns.
     Statistics treat units as a series ordered by their text, so use a sortable form such as a date.
     """
 
@@ -308,7 +314,12 @@ class FittedModel(Predictor, Protocol):
     """A trained model that can be stored without pickling and can say what it leans on."""
 
     def save(
-        self, *, name: str, signature: ModelSignature, input_example: pd.DataFrame, requirements: Sequence[str]
+        self,
+        *,
+        name: str,
+        signature: ModelSignature,
+        input_example: pd.DataFrame,
+        requirements: Sequence[str],
     ) -> str:
         """Log to the active MLflow run in a native flavour; returns the model URI."""
 
@@ -356,14 +367,12 @@ class GroupMean:
         """Group means over the rows given."""
         from gatehouse.evaluation.baseline import fit_group_mean
 
-        return fit_group_mean(
-            frame, label, columns=self.columns, prior_rows=self.prior_rows, classes=self.classes
-        )
+        return fit_group_mean(frame, label, columns=self.columns, prior_rows=self.prior_rows, classes=self.classes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Project:
-    """A use case. `features` are the columns a model gets, in order; all numeric features arrive as double, null where unknown.
+    """A use case. `features` are the columns a model gets, in order; all arrive as double, null where unknown.
 
     `forbidden` names columns that no model may use whatever their value (protected attributes, identifiers).
     `intended_use` and `limitations` go to the model card in the project's own words.
@@ -401,9 +410,7 @@ class Project:
         _refuse_unknown("label.known_at", (self.label.known_at,), event_columns)
         for feature_table in self.feature_tables:
             _refuse_unknown(f"inputs of {feature_table.table.name}", feature_table.inputs, sources)
-            _refuse_repeats(
-                "feature tables and events", [*event_columns, *feature_table.features, self.label.name]
-            )
+            _refuse_repeats("feature tables and events", [*event_columns, *feature_table.features, self.label.name])
         _refuse_repeats("features", self.features)
         if not self.features:
             raise ConfigurationError(
@@ -454,4 +461,3 @@ def _refuse_unknown(role: str, used: Sequence[str], known: Sequence[str] | Mappi
             why="A misspelt name would fail in the middle of a run.",
             remedy=f"Choose from: {', '.join(known)}.",
         )
-

@@ -4,6 +4,7 @@
     conf/training.yml       windows, limits of the search, seed
     conf/options.yml        the best options found in development, reviewed; all that production considers
     conf/monitoring.yml     windows and thresholds
+    conf/demo.yml           the moments that `gatehouse demo` visits
 
 A second use case in the same repository has a folder of its own with these files: `--conf DIR` or GATEHOUSE_CONF.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -45,14 +46,18 @@ class Environment(_Closed):
         default=1.0, description="Share of the events that is used, chosen by a hash of their key."
     )
     history_days: int | None = Field(
-        default=None, ge=1, description="How far back before as-of the sources are read; null: from their start."
+        default=None,
+        ge=1,
+        description="How far back before as-of the sources are read; null: from their start.",
     )
     search: bool = Field(
-        default=False, description="Training searches for options here; elsewhere it considers conf/options.yml only."
+        default=False,
+        description="Training searches for options here; elsewhere it considers conf/options.yml only.",
     )
     max_trials: int = Field(default=20, ge=1, le=1000, description="Options tried at most in one search.")
     clock: Literal["now", "replay"] = Field(
-        default="now", description="`replay`: as-of is kept in the environment's state and moved on by each run."
+        default="now",
+        description="`replay`: as-of is kept in the environment's state and moved on by each run.",
     )
     protected: bool = Field(default=False, description="`reset` refuses, and a person is asked, where this is true.")
 
@@ -79,7 +84,9 @@ class TrainingFile(_Closed):
     """conf/training.yml"""
 
     hold_out_days: int = Field(ge=1, le=3650, description="Last days before as-of that no contender trains on.")
-    validation_days: int = Field(ge=1, le=3650, description="Last days of the training window that choose among options.")
+    validation_days: int = Field(
+        ge=1, le=3650, description="Last days of the training window that choose among options."
+    )
     history_days: int | None = Field(default=None, ge=1, description="How far back training reads; null: everything.")
     minimum_rows: int = Field(default=1000, ge=1, description="Fewer labelled rows than this are refused.")
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
@@ -104,7 +111,9 @@ class MonitoringFile(_Closed):
     """conf/monitoring.yml"""
 
     window_days: int = Field(default=7, ge=1, le=365, description="Length of a monitoring window.")
-    scoring_days: int = Field(default=31, ge=1, le=3650, description="How far back inference looks for unscored events.")
+    scoring_days: int = Field(
+        default=31, ge=1, le=3650, description="How far back inference looks for unscored events."
+    )
     drift_warning: float = Field(default=0.1, gt=0, description="Population stability index that is worth a look.")
     drift_alert: float = Field(default=0.25, gt=0, description="Population stability index that raises an alert.")
 
@@ -112,6 +121,19 @@ class MonitoringFile(_Closed):
     def _ordered(self) -> MonitoringFile:
         if self.drift_warning > self.drift_alert:
             raise ValueError("drift_warning is above drift_alert, so nothing would ever be a mere warning")
+        return self
+
+
+class DemoFile(_Closed):
+    """conf/demo.yml"""
+
+    train_as_of: date = Field(description="Production knows everything up to this day and trains.")
+    score_until: date = Field(description="Production goes on to this day, scores, sees labels arrive, and monitors.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> DemoFile:
+        if self.score_until <= self.train_as_of:
+            raise ValueError("score_until must be later than train_as_of: the model scores what it has not seen")
         return self
 
 
@@ -123,6 +145,7 @@ class Settings(_Closed):
     training: TrainingFile
     options: OptionsFile
     monitoring: MonitoringFile
+    demo: DemoFile
 
     def environment(self, name: str) -> Environment:
         """The environment of that name; ConfigurationError lists the others."""
@@ -148,6 +171,7 @@ FILES: dict[str, type[_Closed]] = {
     "training": TrainingFile,
     "options": OptionsFile,
     "monitoring": MonitoringFile,
+    "demo": DemoFile,
 }
 """Each file of conf/ by its stem, with the model that reads it."""
 
@@ -174,8 +198,6 @@ def load(conf: Path) -> Settings:
 
 def parse_as_of(text: str) -> datetime:
     """A date (its first moment) or a date and time, in UTC unless it says otherwise."""
-    from datetime import UTC
-
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -185,11 +207,6 @@ def parse_as_of(text: str) -> datetime:
             remedy="Write 2013-04-01, or 2013-04-01T06:00 (UTC).",
         ) from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def days(number: int) -> timedelta:
-    """That many days."""
-    return timedelta(days=number)
 
 
 _Model = TypeVar("_Model", bound=_Closed)

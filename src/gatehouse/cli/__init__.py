@@ -87,7 +87,8 @@ def _run(arguments: list[str]) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo(
-            "\nStopped. What was complete stays, the rest was never visible; the same command continues.", err=True
+            "\nStopped. What was complete stays, the rest was never visible; the same command continues.",
+            err=True,
         )
         return Interrupted.exit_code
     except click.exceptions.Exit as done:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from gatehouse.cli import options
@@ -13,13 +15,13 @@ from gatehouse.errors import Refused
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--protected", is_flag=True, help="Also where conf/environments.yml says `protected: true`.")
 @click.pass_obj
-def command(found: dict[str, object], env: str, yes: bool, protected: bool) -> None:
+def command(found: dict[str, Path | None], env: str, yes: bool, protected: bool) -> None:
     """Everything the environment wrote is deleted for good."""
     from gatehouse.cli.display import TerminalProgress
     from gatehouse.cli.world import place
     from gatehouse.pipelines.reset import reset_environment
 
-    where = place(found)  # type: ignore[arg-type]
+    where = place(found)
     environment = where.settings.environment(env)
     if environment.protected and not protected:
         raise Refused(
@@ -28,7 +30,10 @@ def command(found: dict[str, object], env: str, yes: bool, protected: bool) -> N
             remedy=f"If you mean it: gatehouse reset --env {env} --protected",
         )
     if not yes:
-        click.confirm(f"Delete every table and model of {env} ({environment.catalog}.{environment.db_schema})?", abort=True)
+        click.confirm(
+            f"Delete every table and model of {env} ({environment.catalog}.{environment.db_schema})?",
+            abort=True,
+        )
     progress = TerminalProgress()
     reset_environment(where.root, environment, progress)
     click.echo(f"{env} is empty.")

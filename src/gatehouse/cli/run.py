@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from gatehouse.cli import options
@@ -28,16 +30,22 @@ PIPELINES = {
 @options.environment()
 @options.as_of
 @click.option(
-    "--hold-out-days", type=click.IntRange(0, 3650), help="Training: over conf/training.yml. 0 trains on everything."
+    "--hold-out-days",
+    type=click.IntRange(0, 3650),
+    help="Training: over conf/training.yml. 0 trains on everything.",
 )
 @click.option(
-    "--to", "destinations", multiple=True, metavar="DEST", help="Inference: also write these predictions to a .csv or "
+    "--to",
+    "destinations",
+    multiple=True,
+    metavar="DEST",
+    help="Inference: also write these predictions to a .csv or "
     ".parquet file or a database (SQLAlchemy address). May be repeated.",
 )
 @options.as_json
 @click.pass_obj
 def command(
-    found: dict[str, object],
+    found: dict[str, Path | None],
     pipeline: str,
     env: str,
     as_of: str | None,
@@ -64,7 +72,7 @@ def command(
 
     for destination in destinations:
         check_destination(destination)
-    with open_context(place(found), env, as_of=as_of, progress=TerminalProgress()) as context:  # type: ignore[arg-type]
+    with open_context(place(found), env, as_of=as_of, progress=TerminalProgress()) as context:
         results = run_pipeline(context, pipeline, hold_out_days=hold_out_days, destinations=destinations)
     if as_json:
         echo_json({"environment": env, "as_of": context.as_of, "results": results})

@@ -16,9 +16,7 @@ def command(file: str | None) -> None:
     from gatehouse.settings import FILES
 
     if file is not None and file.removesuffix(".yml") not in FILES:
-        raise UsageError(
-            f"There is no configuration file {file!r}.", remedy=f"Choose from: {', '.join(FILES)}."
-        )
+        raise UsageError(f"There is no configuration file {file!r}.", remedy=f"Choose from: {', '.join(FILES)}.")
     wanted = [file.removesuffix(".yml")] if file else list(FILES)
     schemas = {stem: FILES[stem].model_json_schema() for stem in wanted}
     click.echo(json.dumps(schemas[wanted[0]] if file else schemas, indent=2))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import subprocess
 import sys
 
@@ -11,13 +13,13 @@ import click
 @click.command("ui", help="Open MLflow's own pages on this lakehouse: runs, metrics, models, versions, aliases.")
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535))
 @click.pass_obj
-def command(found: dict[str, object], port: int) -> None:
+def command(found: dict[str, Path | None], port: int) -> None:
     """Runs until it is stopped with Ctrl-C."""
     from gatehouse.cli.world import place
     from gatehouse.errors import PlatformError
     from gatehouse.lakehouse.tracking import ui_command
 
-    root = place(found).root  # type: ignore[arg-type]
+    root = place(found).root
     click.echo(f"http://127.0.0.1:{port}  (ready in about 15 seconds, Ctrl-C stops it)")
     done = subprocess.run(ui_command(root, port=port), check=False, stderr=sys.stderr)  # noqa: S603 - our own argument list
     if done.returncode > 0:

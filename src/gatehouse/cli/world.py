@@ -6,15 +6,19 @@ import importlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatehouse.errors import ConfigurationError, StorageError
+from gatehouse.errors import ConfigurationError, PlatformError, StorageError
 from gatehouse.settings import Environment, Settings, find_conf, load, parse_as_of
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from gatehouse.code_version import CodeVersion
+    from gatehouse.lakehouse.session import Engine
     from gatehouse.pipelines.context import Context
     from gatehouse.progress import Progress
     from gatehouse.project import Project
@@ -97,53 +101,95 @@ class Clock:
         partial.replace(self._path)
 
 
-@contextmanager
-def open_context(found: Place, env: str, *, as_of: str | None, progress: Progress) -> Iterator[Context]:
-    """The world of one environment, with one Spark session; on leaving, a replay's clock has moved on if all went well."""
-    from gatehouse.code_version import code_version
-    from gatehouse.errors import PlatformError
-    from gatehouse.lakehouse.session import close_session, installed_engine, interruptible, open_session
-    from gatehouse.lakehouse.tables import DeltaTables
-    from gatehouse.lakehouse.tracking import open_tracking
-    from gatehouse.pipelines.context import Context
+@dataclass(frozen=True, kw_only=True, slots=True)
+class World:
+    """One Spark session and one tracking store for as many environments as a command needs."""
 
-    settings, root = found.settings, found.root
-    environment = settings.environment(env)
-    if environment.platform != "local":
-        raise PlatformError(
-            f"{env} lives on {environment.platform}, which this version does not drive yet.",
-            why="Only the embedded lakehouse is wired.",
-            remedy="Set platform: local in conf/environments.yml.",
+    place: Place
+    engine: Engine
+    spark: SparkSession
+    project: Project
+    code: CodeVersion
+    now: datetime
+
+    def context(self, env: str, as_of: datetime, progress: Progress) -> Context:
+        """One environment at one moment, with the rights it has: it writes its own catalog and schema, nothing else."""
+        from gatehouse.lakehouse.tables import DeltaTables
+        from gatehouse.lakehouse.tracking import open_tracking
+        from gatehouse.pipelines.context import Context
+
+        settings, root = self.place.settings, self.place.root
+        environment = settings.environment(env)
+        if environment.platform != "local":
+            raise PlatformError(
+                f"{env} lives on {environment.platform}, which this version does not drive yet.",
+                why="Only the embedded lakehouse is wired.",
+                remedy="Set platform: local in conf/environments.yml.",
+            )
+        mine = (environment.catalog, environment.db_schema)
+        tracking = open_tracking(root, experiment=".".join((*mine, self.project.name)))
+        return Context(
+            project=self.project,
+            settings=settings,
+            name=env,
+            environment=environment,
+            spark=self.spark,
+            tables=DeltaTables(self.spark, self.engine, root, writable=[mine]),
+            tracking=tracking,
+            registry=tracking.registry(writable=[mine]),
+            root=root,
+            as_of=as_of,
+            now=self.now,
+            code=self.code,
+            progress=progress,
         )
-    clock = Clock(root, environment)
-    moment = clock.read(as_of)
+
+
+@contextmanager
+def open_world(where: Place) -> Iterator[World]:
+    """Start the engine, and stop it again whatever happens; Ctrl-C stops a running query first."""
+    from gatehouse.code_version import code_version
+    from gatehouse.lakehouse.session import close_session, installed_engine, interruptible, open_session
+
+    settings = where.settings
     project = load_project(settings)
-    writable = [(environment.catalog, environment.db_schema)]
-    catalogs = list(dict.fromkeys(e.catalog for e in settings.environments.environments.values()))
-    make_folder(root)
+    make_folder(where.root)
     engine = installed_engine()
+    catalogs = list(dict.fromkeys(e.catalog for e in settings.environments.environments.values()))
     spark = open_session(engine, catalogs=catalogs)
     try:
         with interruptible(spark):
-            tracking = open_tracking(root, experiment=f"{environment.catalog}.{environment.db_schema}.{project.name}")
-            yield Context(
-                project=project,
-                settings=settings,
-                name=env,
-                environment=environment,
+            yield World(
+                place=where,
+                engine=engine,
                 spark=spark,
-                tables=DeltaTables(spark, engine, root, writable=writable),
-                tracking=tracking,
-                registry=tracking.registry(writable=writable),
-                root=root,
-                as_of=moment,
-                now=datetime.now(UTC).replace(microsecond=0),
+                project=project,
                 code=code_version(settings.environments.project.partition(":")[0], settings.root),
-                progress=progress,
+                now=datetime.now(UTC).replace(microsecond=0),
             )
-            clock.keep(moment)
     finally:
         close_session(spark)
+
+
+@contextmanager
+def open_context(where: Place, env: str, *, as_of: str | None, progress: Progress) -> Iterator[Context]:
+    """The world of one environment; a replay's clock moves on if all went well."""
+    clock = Clock(where.root, where.settings.environment(env))
+    moment = clock.read(as_of)
+    with open_world(where) as world:
+        yield world.context(env, moment, progress)
+    clock.keep(moment)
+
+
+@contextmanager
+def look(found: dict[str, Path | None], env: str) -> Iterator[Context]:
+    """The world for verbs that only read: as-of the end of time, no word, and no clock that moves."""
+    from gatehouse.progress import Silent
+
+    where = place(found)
+    where.settings.environment(env)
+    with open_world(where) as world:
+        yield world.context(env, datetime(9000, 1, 1, tzinfo=UTC), Silent())
 
 
 def make_folder(root: Path) -> None:
@@ -159,8 +205,3 @@ def make_folder(root: Path) -> None:
             why="Tables, models and reports are kept there.",
             remedy="Give yourself the right to write it, or choose another with --lakehouse DIR.",
         ) from error
-
-
-def at(context: Context, as_of: datetime) -> Context:
-    """The same world at another moment."""
-    return replace(context, as_of=as_of)

@@ -77,7 +77,7 @@ class Context:
             raise Busy(
                 f"The {pipeline} pipeline is already running in {self.name}.",
                 why="Two runs over one window would do the same work twice and wait for each other's writes.",
-                remedy="Wait until the other run has ended, then run the same command: it continues where that one stopped.",
+                remedy="Wait until the other run has ended, then run the same command again.",
             ) from None
 
     @staticmethod

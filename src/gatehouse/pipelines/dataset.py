@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gatehouse.errors import ConfigurationError, DataError, TableNotFound
 from gatehouse.lakehouse.point_in_time import join_features, sample, visible
 from gatehouse.pipelines.context import Context
+from gatehouse.pipelines.runs import version_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,23 +44,20 @@ def slice_column(name: str) -> str:
 
 
 def pin(context: Context) -> Pinned:
-    """The versions that the events and every feature table have now; TableNotFound names the pipeline to run."""
+    """The versions of events and feature tables that belong to as-of; TableNotFound names the pipeline to run."""
     versions = {}
     events = context.source(context.project.events.table)
     ingesting = context.environment.sources_from or context.name
-    wanted = [(events, f"gatehouse run ingest --env {ingesting}")]
-    wanted += [
-        (context.own(f.table.name), f"gatehouse run features --env {context.name}")
-        for f in context.project.feature_tables
-    ]
-    for name, remedy in wanted:
+    wanted = [(events, "ingest", ingesting)]
+    wanted += [(context.own(f.table.name), "features", context.name) for f in context.project.feature_tables]
+    for name, pipeline, env in wanted:
         if not context.tables.exists(name):
             raise TableNotFound(
                 f"{name} does not exist.",
                 why=f"The {context.project.name} data set is built from it.",
-                remedy=f"{remedy} --as-of {context.as_of:%Y-%m-%d}",
+                remedy=f"gatehouse run {pipeline} --env {env} --as-of {context.as_of:%Y-%m-%d}",
             )
-        versions[name] = context.tables.version(name)
+        versions[name] = version_at(context, pipeline, name)
     return Pinned(versions=versions)
 
 
@@ -135,5 +133,5 @@ def _demand_features(context: Context, joined: DataFrame) -> None:
         raise DataError(
             f"No event column and no feature table brings {', '.join(missing)}.",
             why=f"Project {context.project.name} declares them as features of its model.",
-            remedy="Add them to a feature table or to `derive`, or take them out of `features`; then run features again.",
+            remedy="Add them to a feature table or to `derive`, or take them out of `features`.",
         )

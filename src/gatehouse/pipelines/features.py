@@ -128,5 +128,3 @@ def _rows_in(frame: DataFrame, known_at: str, window: Window) -> int:
 def freshness(context: Context) -> dict[str, datetime | None]:
     """Up to when each feature table is complete."""
     return {f.table.name: watermark(context, "features", f.table.name) for f in context.project.feature_tables}
-
-

@@ -112,7 +112,7 @@ def _features_of(context: Context, folder: Path, champion: Version) -> list[str]
     gone = [name for name in wanted if name not in context.project.features]
     if gone:
         raise DataError(
-            f"Version {champion.version} of {context.model} needs {', '.join(gone)}, which the project no longer declares.",
+            f"Version {champion.version} of {context.model} needs {', '.join(gone)}, which is no longer declared.",
             why="Scoring without a feature the model was trained on would give other predictions than were judged.",
             remedy="Deploy the code the version was trained with, or promote a version trained with this code.",
         )

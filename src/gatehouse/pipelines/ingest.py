@@ -1,7 +1,7 @@
 """Raw rows into source tables: only what is new or has changed, only what is known by as-of.
 
-Bad rows are set aside and counted, schema changes are seen before anything is written, and each write is keyed, so that a
-run that is repeated or was killed in the middle adds nothing twice.
+Bad rows are set aside and counted, schema changes are seen before anything is written, and each write is keyed, so
+that a run that is repeated or was killed in the middle adds nothing twice.
 """
 
 from __future__ import annotations
@@ -54,12 +54,17 @@ def _ingest_one(context: Context, source: Source) -> Ingested:
     with context.progress.step(f"ingest {table.name}"):
         seen = watermark(context, "ingest", table.name)
         if seen is not None and context.as_of < seen:
-            context.progress.note(f"{table.name} is known up to {seen:%Y-%m-%d %H:%M}, later than as-of: left as it is.")
+            context.progress.note(
+                f"{table.name} is known up to {seen:%Y-%m-%d %H:%M}, later than as-of: left as it is."
+            )
             return Ingested(table=table.name)
         since = _start(context, source, seen)
         raw = source.extract(
             Extraction(
-                spark=context.spark, since=since, until=context.as_of, raw=context.root / "landing" / table.name
+                spark=context.spark,
+                since=since,
+                until=context.as_of,
+                raw=context.root / "landing" / table.name,
             )
         )
         extra = _compare_schema(raw, table)
@@ -120,7 +125,7 @@ def _compare_schema(raw: DataFrame, table: Table) -> tuple[str, ...]:
         raise SchemaBreak(
             f"The source of {table.name} no longer fits its declaration ({'; '.join(found)}).",
             why="Reading on would fill the table with nulls, and every feature behind it.",
-            remedy="Have the source mended, or change the declaration of the table and what reads it. Nothing was written.",
+            remedy="Have the source mended, or change the table's declaration and what reads it. Nothing was written.",
         )
     return tuple(name for name in arrived if name not in table.names)
 
@@ -131,7 +136,9 @@ def _cut(context: Context, frame: DataFrame, table: Table, since: datetime | Non
 
     frame = visible(frame, table, context.as_of)
     if since is not None and table.name == context.project.events.table and context.environment.history_days:
-        frame = frame.where(F.col(table.known_at) > F.lit(context.as_of - timedelta(days=context.environment.history_days)))
+        frame = frame.where(
+            F.col(table.known_at) > F.lit(context.as_of - timedelta(days=context.environment.history_days))
+        )
     if table.name == context.project.events.table:
         frame = sample(frame, table.primary_key, context.environment.data_fraction)
     return frame
@@ -174,6 +181,7 @@ def _set_aside(context: Context, table: Table, checked: Checked, contradictions:
 
 
 def record_counts(context: Context, table: Table, counts: tuple[ExpectationCount, ...]) -> None:
+    """Keep what the expectations found, also where it is zero."""
     name = context.own(EXPECTATIONS.name)
     context.tables.create(name, EXPECTATIONS)
     rows: list[tuple[object, ...]] = [
@@ -196,12 +204,10 @@ def _record_columns(context: Context, table: Table, raw: DataFrame, extra: tuple
 def _tell(context: Context, result: Ingested, *, first: bool) -> None:
     if result.new_columns:
         context.progress.note(
-            f"{result.table}: the source now also delivers {', '.join(result.new_columns)}; recorded, and left out until "
-            "the project declares it."
+            f"{result.table}: the source now also delivers {', '.join(result.new_columns)}; recorded, and left out "
+            "until the project declares it."
         )
     if result.quarantined:
-        context.progress.note(
-            f"{result.table}: {result.quarantined} rows set aside in {result.table}_quarantine."
-        )
+        context.progress.note(f"{result.table}: {result.quarantined} rows set aside in {result.table}_quarantine.")
     if not first and not result.inserted and not result.updated:
         context.progress.note(f"{result.table}: nothing new up to {context.as_of:%Y-%m-%d %H:%M}.")

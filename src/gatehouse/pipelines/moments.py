@@ -1,4 +1,4 @@
-"""Moments between Spark, pandas and Python. Everything is UTC; naive values out of Spark are in the session's zone, UTC."""
+"""Moments between Spark, pandas and Python. All UTC: Spark's naive values are in the session's zone."""
 
 from __future__ import annotations
 

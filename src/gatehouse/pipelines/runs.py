@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
 
+from gatehouse.lakehouse.tables import TableName
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.moments import utc
 from gatehouse.pipelines.tables import RUNS
@@ -88,3 +89,22 @@ def changed_since(context: Context, read: Mapping[str, int]) -> datetime | None:
     )
     runs = context.tables.read(name).where((F.col("pipeline") == "ingest") & later)
     return utc(runs.agg(F.min("changed_from").alias("moment")).toPandas()["moment"].iloc[0])
+
+
+def version_at(context: Context, pipeline: str, name: TableName) -> int:
+    """The table's version as runs up to as-of left it, so that a later look at the same as-of reads the same rows.
+
+    Where no such run is on record (the table was filled in one go beyond as-of), its newest version.
+    """
+    import pandas as pd
+    from pyspark.sql import functions as F
+
+    place = TableName(name.catalog, name.schema, RUNS.name)
+    if context.tables.exists(place):
+        runs = context.tables.read(place).where(
+            (F.col("pipeline") == pipeline) & (F.col("target") == name.table) & (F.col("as_of") <= F.lit(context.as_of))
+        )
+        found = runs.agg(F.max("version").alias("version")).toPandas()["version"].iloc[0]
+        if not pd.isna(found):
+            return int(found)
+    return context.tables.version(name)

@@ -1,4 +1,4 @@
-"""Which options to train with: searched for in development, chosen among reviewed ones elsewhere. Pure but for the fits."""
+"""Which options to train with: searched for in development, chosen among reviewed ones elsewhere."""
 
 from __future__ import annotations
 

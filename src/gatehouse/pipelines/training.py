@@ -1,6 +1,6 @@
 """From pinned tables to a registered version: choose options, fit, explain, measure beside the baseline, register.
 
-The same code, data, configuration and windows give the same version: a second run finds it by its key and trains nothing.
+The same code, data, configuration and windows give the same version: a second run finds it and trains nothing.
 """
 
 from __future__ import annotations
@@ -109,9 +109,7 @@ def _train(
             version = context.registry.register(
                 context.model, source=source, run_id=run.run_id, tags=lineage.to_tags(), description=card
             )
-    return Trained(
-        version=version, reused=False, rows=len(fit_on), metrics=measured, baseline_metrics=by_baseline
-    )
+    return Trained(version=version, reused=False, rows=len(fit_on), metrics=measured, baseline_metrics=by_baseline)
 
 
 def _training_key(context: Context, pinned: Pinned, stretch: Windows) -> str:
@@ -183,12 +181,15 @@ def _choose(context: Context, fit_on: pd.DataFrame, stretch: Windows, run: Run) 
 def _propose(context: Context, found: tuple[Tried, ...], run: Run) -> None:
     """Write the best options where a person can look at them, in the form of conf/options.yml."""
     best = [
-        {"found_by": f"{run.run_id}", "validation_loss": round(t.score, 6), "options": dict(t.options)} for t in found[:3]
+        {"found_by": f"{run.run_id}", "validation_loss": round(t.score, 6), "options": dict(t.options)}
+        for t in found[:3]
     ]
     path = context.root / "proposals" / "options.yml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump({"candidates": best}, sort_keys=False), encoding="utf-8")
-    context.progress.note(f"Best options written to {path.name}; production sees them once they are in conf/options.yml: {path}")
+    context.progress.note(
+        f"Best options written to {path.name}; production sees them once they are in conf/options.yml: {path}"
+    )
 
 
 def _measure(context: Context, frame: pd.DataFrame, prediction: object) -> dict[str, float]:
@@ -222,7 +223,7 @@ def _demand_rows(context: Context, fit_on: pd.DataFrame, stretch: Windows) -> No
     minimum = context.settings.training.minimum_rows
     if len(fit_on) < minimum:
         raise DataError(
-            f"{len(fit_on):,} labelled rows up to {stretch.train_end:%Y-%m-%d}; conf/training.yml asks for {minimum:,}.",
+            f"{len(fit_on):,} labelled rows up to {stretch.train_end:%Y-%m-%d}, fewer than minimum_rows ({minimum:,}).",
             why="A model of too little data is not worth judging.",
             remedy="Use a later --as-of, ingest more, or lower minimum_rows.",
         )
@@ -241,5 +242,3 @@ def _naive(moment: object) -> pd.Timestamp:
 
 def _aware(moment: pd.Timestamp) -> object:
     return moment.tz_localize("UTC").to_pydatetime()
-
-

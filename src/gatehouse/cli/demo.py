@@ -1,0 +1,41 @@
+"""`gatehouse demo`: the whole loop on real data, told step by step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gatehouse.errors import UsageError
+
+
+@click.command(
+    "demo",
+    help="Show the whole loop on real data in about a minute: production ingests, dev searches on a sample, "
+    "staging runs every pipeline on a part, production trains, scores what comes next and monitors it.",
+)
+@click.option(
+    "--picture",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.svg",
+    help="Also keep what the terminal showed as a picture.",
+)
+@click.pass_obj
+def command(found: dict[str, Path | None], picture: Path | None) -> None:
+    """Runs in the lakehouse of this checkout; a second run finds its work done."""
+    if picture is not None and picture.suffix != ".svg":
+        raise UsageError(f"--picture {str(picture)!r} does not end in .svg.", remedy="Name an .svg file.")
+
+    from rich.console import Console
+
+    from gatehouse.cli.display import TerminalProgress
+    from gatehouse.cli.world import open_world, place
+    from gatehouse.cli.story import tell
+
+    console = Console(highlight=False, record=picture is not None, width=100 if picture is not None else None)
+    with open_world(place(found)) as world:
+        tell(world, console, TerminalProgress(console))
+    if picture is not None:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        console.save_svg(str(picture), title="gatehouse demo")
+        click.echo(f"picture: {picture}")
