@@ -1,0 +1,229 @@
+"""What is said about a table rather than in it: schema, descriptions, versions, history.
+
+Read and written by delta-rs on the table's folder, the same for every engine, because Sail has no SQL for it. A table's
+declaration lies in the table itself: descriptions where Delta keeps them, the rest as properties of our own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deltalake import CommitProperties, DeltaTable, Field, Schema
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.schema import PrimitiveType
+
+from gatehouse.errors import ConfigurationError, StateError, StorageError, TableMismatch, TableNotFound
+from gatehouse.lakehouse.table_types import NAME, ColumnDescription, Commit, Description, TableName
+from gatehouse.project import Column, Table
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
+
+OWNER = "gatehouse.owner"
+PRIMARY_KEY = "gatehouse.primary_key"
+COLUMNS = "gatehouse.columns"
+UNIT = "gatehouse.unit"
+LAST_MERGE = "gatehouse.last_merge"
+
+_DELTA_TYPES = {"bigint": "long", "int": "integer"}
+_SPARK_TYPES = {delta: spark for spark, delta in _DELTA_TYPES.items()}
+
+
+def is_table(path: Path) -> bool:
+    """Whether a first version was committed there; a folder that a killed process began is no table yet."""
+    return next((path / "_delta_log").glob("*.json"), None) is not None
+
+
+def opened(name: TableName, path: Path, version: int | None = None) -> DeltaTable:
+    """The table at its last version, or at the one given.
+
+    Raises:
+        TableNotFound: nothing was committed there.
+        StateError: the version does not exist.
+        StorageError: the log is there and cannot be read.
+    """
+    if not is_table(path):
+        raise TableNotFound(
+            f"There is no table {name}.",
+            why="An earlier step should have written it.",
+            remedy=f"Run the pipeline that writes {name.table}, or see `gatehouse status`.",
+        )
+    try:
+        table = DeltaTable(str(path))
+    except (DeltaError, TableNotFoundError, ValueError) as error:
+        raise StorageError(
+            f"The log of {name} is damaged: {error}",
+            why="Which files belong to the table stands only there.",
+            remedy=f"Restore {path.name}/_delta_log from a copy, or `gatehouse reset` the environment.",
+        ) from error
+    if version is None:
+        return table
+    try:
+        table.load_as_version(version)
+    except (DeltaError, TableNotFoundError, ValueError, OverflowError) as error:
+        raise StateError(
+            f"{name} has no version {version}; its last is {table.version()}.",
+            why="What was read must be read again exactly, or not at all.",
+            remedy="Choose a version that the table has, or repeat the step that pinned this one.",
+        ) from error
+    return table
+
+
+def create(name: TableName, path: Path, declaration: Table) -> None:
+    """Commit version 0 of a table: schema, descriptions, properties, all at once."""
+    path.mkdir(parents=True, exist_ok=True)
+    DeltaTable.create(
+        str(path),
+        Schema([_field(column, nullable=column.nullable) for column in declaration.columns]),
+        name=name.table,
+        description=declaration.description,
+        configuration=_properties(declaration),
+        raise_if_key_not_exists=False,
+    )
+
+
+def evolve(name: TableName, table: DeltaTable, declaration: Table) -> None:
+    """Bring a stored table up to its declaration, by adding what it lacks. Commits nothing if it lacks nothing.
+
+    Raises:
+        TableMismatch: that is impossible without losing or misreading rows.
+    """
+    check_evolution(name, table, declaration)
+    stored = {field.name: field for field in table.schema().fields}
+    if missing := [_field(c, nullable=True) for c in declaration.columns if c.name not in stored]:
+        table.alter.add_columns(missing)
+    for column in declaration.columns:
+        if column.name in stored and dict(stored[column.name].metadata) != _column_metadata(column):
+            table.alter.set_column_metadata(column.name, _column_metadata(column))
+    if table.metadata().description != declaration.description:
+        table.alter.set_table_description(declaration.description)
+    wanted = _properties(declaration)
+    configuration = table.metadata().configuration
+    if any(configuration.get(key) != value for key, value in wanted.items()):
+        table.alter.set_table_properties(wanted, raise_if_not_exists=False)
+
+
+def check_evolution(name: TableName, table: DeltaTable, declaration: Table) -> None:
+    """Raise TableMismatch for everything about a stored table that adding columns cannot mend."""
+    stored = {field.name: field for field in table.schema().fields}
+    problems = []
+    for column in declaration.columns:
+        if column.name not in stored:
+            if column.name in declaration.primary_key:
+                problems.append(f"the primary key column {column.name} is not stored")
+        elif (found := _type_of(stored[column.name])) != column.type:
+            problems.append(f"{column.name} is declared {column.type} and stored as {found}")
+    problems += [
+        f"{field.name} is stored as never null and not declared, so no row could be added"
+        for field in stored.values()
+        if not field.nullable and field.name not in declaration.names
+    ]
+    key = primary_key(table)
+    if key and set(key) != set(declaration.primary_key):
+        problems.append(f"it holds one row per ({', '.join(key)}), declared is ({', '.join(declaration.primary_key)})")
+    if problems:
+        raise TableMismatch(
+            f"{name} was written by another version of the project: {'; '.join(problems)}.",
+            why="Reading or extending it could misread rows that are already there. Nothing was changed.",
+            remedy="Restore the earlier declaration, give the table a new name, or `gatehouse reset` the environment.",
+        )
+
+
+def spark_schema(table: DeltaTable) -> StructType:
+    """The stored schema in Spark's types."""
+    from pyspark.sql.types import StructType
+
+    return StructType.fromJson(json.loads(table.schema().to_json()))
+
+
+def declared_columns(table: DeltaTable) -> tuple[str, ...]:
+    """Columns that writers must give: the last declaration's, or all of a table that nobody declared."""
+    listed = table.metadata().configuration.get(COLUMNS)
+    return tuple(json.loads(listed)) if listed else tuple(field.name for field in table.schema().fields)
+
+
+def primary_key(table: DeltaTable) -> tuple[str, ...]:
+    """The last declaration's primary key; empty if nobody declared the table."""
+    return tuple(json.loads(table.metadata().configuration.get(PRIMARY_KEY, "[]")))
+
+
+def describe(table: DeltaTable) -> Description:
+    """What the table says about itself."""
+    declared = declared_columns(table)
+    metadata = table.metadata()
+    return Description(
+        description=metadata.description or "",
+        owner=metadata.configuration.get(OWNER, ""),
+        primary_key=primary_key(table),
+        columns=tuple(
+            ColumnDescription(
+                name=field.name,
+                type=_type_of(field),
+                description=str(field.metadata.get("comment", "")),
+                unit=field.metadata.get(UNIT),
+                declared=field.name in declared,
+            )
+            for field in table.schema().fields
+        ),
+    )
+
+
+def commits(table: DeltaTable) -> tuple[Commit, ...]:
+    """Every version that the log still has, newest first."""
+    return tuple(_commit(entry) for entry in table.history())
+
+
+def note_merge(table: DeltaTable, metadata: str) -> None:
+    """Commit what a merge was for, right after it: Sail's MERGE has no place for it."""
+    table.alter.set_table_properties(
+        {LAST_MERGE: str(table.version())},
+        raise_if_not_exists=False,
+        commit_properties=CommitProperties(custom_metadata={"userMetadata": metadata}),
+    )
+
+
+def _commit(entry: Mapping[str, Any]) -> Commit:
+    try:
+        metadata = json.loads(entry.get("userMetadata") or "{}")
+    except ValueError:  # somebody else's, in a form of their own
+        metadata = {"userMetadata": entry["userMetadata"]}
+    return Commit(
+        version=int(entry["version"]),
+        at=datetime.fromtimestamp(entry["timestamp"] / 1000, tz=UTC),
+        operation=str(entry.get("operation", "")),
+        metadata={str(k): str(v) for k, v in metadata.items()} if isinstance(metadata, dict) else {},
+    )
+
+
+def _properties(declaration: Table) -> dict[str, str]:
+    return {
+        OWNER: declaration.owner,
+        PRIMARY_KEY: json.dumps(declaration.primary_key),
+        COLUMNS: json.dumps(declaration.names),
+    }
+
+
+def _field(column: Column, *, nullable: bool) -> Field:
+    if not NAME.fullmatch(column.name):
+        raise ConfigurationError(
+            f"{column.name!r} cannot be the name of a column.",
+            why="It becomes a part of SQL and of files, on every engine.",
+            remedy="Use letters, digits and underscores, and start with a letter or an underscore.",
+        )
+    type_ = PrimitiveType(_DELTA_TYPES.get(column.type, column.type))
+    return Field(column.name, type_, nullable=nullable, metadata=_column_metadata(column))
+
+
+def _column_metadata(column: Column) -> dict[str, str]:
+    return {"comment": column.description} | ({UNIT: column.unit} if column.unit else {})
+
+
+def _type_of(field: Field) -> str:
+    type_ = field.type
+    if isinstance(type_, PrimitiveType):
+        return _SPARK_TYPES.get(type_.type, type_.type)
+    return str(type_)

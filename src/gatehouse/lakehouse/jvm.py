@@ -1,0 +1,85 @@
+"""Full Spark with Delta on the JVM, started quietly as a local Spark Connect server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gatehouse.errors import PlatformError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DELTA_JAR = "io.delta:delta-spark_4.1_2.13:4.2.0"
+"""Fits pyspark 4.1 and delta-spark 4.2.0, which pyproject.toml pins together."""
+
+_CONFIGURATION = {
+    "spark.jars.packages": DELTA_JAR,
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "OFF",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData -Duser.timezone=UTC",
+}
+
+
+def start_jvm() -> SparkSession:
+    """A session on two local threads; PlatformError if Java or Delta's jar cannot be had."""
+    _require_java()
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.remote("local[2]")
+    for key, value in _CONFIGURATION.items():
+        builder = builder.config(key, value)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "jvm.log"
+        try:
+            # The JVM keeps this file as its standard error for life: ivy and Java have much to say, none of it ours.
+            with _errors_to(log), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # settings given at the start cannot be changed later, it says
+                return builder.getOrCreate()
+        except Exception as error:
+            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise PlatformError(
+                f"Spark on the JVM did not start: {(said or [str(error)])[-1]}",
+                why=f"It needs Java 17 and, the first time, {DELTA_JAR} from Maven Central.",
+                remedy="Check the network once, or use the embedded engine: uv sync --group sail",
+            ) from error
+
+
+def _require_java() -> None:
+    home = os.environ.get("JAVA_HOME")
+    if (home and (Path(home) / "bin" / "java").exists()) or shutil.which("java"):
+        return
+    raise PlatformError(
+        "Java was not found (JAVA_HOME, PATH).",
+        why="The engine jvm is full Spark, which runs on Java 17 or 21.",
+        remedy="Install a JDK 17, or use the embedded engine, which needs none: uv sync --group sail",
+    )
+
+
+@contextmanager
+def _errors_to(log: Path) -> Iterator[None]:
+    sys.stderr.flush()
+    before = os.dup(2)
+    with log.open("wb") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(before, 2)
+        os.close(before)

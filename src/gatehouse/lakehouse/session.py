@@ -1,0 +1,186 @@
+"""The Spark session, on the engine that is installed.
+
+Sail runs inside this process and needs no JVM. The JVM engine is full Spark with Delta, for parity. Both speak Spark
+Connect. Moments are UTC in the session and in the process, because `collect` goes by the process.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from gatehouse.errors import PlatformError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+FOLDERS_CATALOG = "gatehouse_folders"
+"""Catalog of Sail in which the table port attaches folders; people see views over it in the catalogs of their own."""
+
+_WORKSPACE_SETTINGS = ("DATABRICKS_", "UC_", "UNITY_")
+_NO_WAREHOUSE = "gatehouse-refuses://tables-are-written-through-the-table-port/"
+
+
+class Engine(StrEnum):
+    """Who runs the queries."""
+
+    SAIL = "sail"
+    JVM = "jvm"
+    DATABRICKS = "databricks"
+
+
+@dataclass
+class _Open:
+    """The session of this process. `uses` counts the opens that were not yet closed."""
+
+    engine: Engine
+    catalogs: frozenset[str]
+    spark: SparkSession
+    server: Any
+    uses: int = field(default=1)
+
+
+# An engine is one per process (Sail lives in it, the JVM is its child), so what is open is a fact of the process.
+_open: list[_Open] = []
+
+
+def installed_engine() -> Engine:
+    """The engine whose distribution provides `pyspark` here; PlatformError says how to install one."""
+    if os.environ.get("DATABRICKS_RUNTIME_VERSION"):
+        return Engine.DATABRICKS
+    for module, engine in (
+        ("pysail", Engine.SAIL),
+        ("delta", Engine.JVM),
+        ("databricks.connect", Engine.DATABRICKS),
+    ):
+        if _installed(module) and _installed("pyspark"):
+            return engine
+    raise PlatformError(
+        "No Spark engine is installed.",
+        why="Every pipeline runs on Spark.",
+        remedy="uv sync    (or: pip install 'gatehouse[sail]')",
+    )
+
+
+def open_session(engine: Engine, *, catalogs: Sequence[str]) -> SparkSession:
+    """The session of this process, in which tables of these catalogs can be named; opened again, it is the same one.
+
+    Each open wants its `close_session`. A process has one engine, and its catalogs are fixed when it starts: asking
+    for others while it runs raises PlatformError.
+    """
+    if _open:
+        return _reopened(_open[0], engine, frozenset(catalogs))
+    _use_utc()
+    if engine is Engine.SAIL:
+        spark, server = _start_sail(catalogs)
+    elif engine is Engine.JVM:
+        from gatehouse.lakehouse.jvm import start_jvm
+
+        spark, server = start_jvm(), None
+    else:
+        raise PlatformError(
+            "The embedded lakehouse does not run on databricks-connect.",
+            why="Its tables are folders of this machine, which a cluster cannot see.",
+            remedy="uv sync --group sail    (the embedded engine)",
+        )
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    _open.append(_Open(engine=engine, catalogs=frozenset(catalogs), spark=spark, server=server))
+    return spark
+
+
+def close_session(spark: SparkSession) -> None:
+    """Give one open back; the last one ends the session. Closing a session that has ended does nothing."""
+    for opened in [o for o in _open if o.spark is spark]:
+        opened.uses -= 1
+        if opened.uses == 0:
+            _open.remove(opened)
+            opened.spark.stop()  # before the server: a server stopped under an open session never returns
+            if opened.server is not None:
+                opened.server.stop()
+
+
+@contextmanager
+def interruptible(spark: SparkSession) -> Iterator[None]:
+    """Let Ctrl-C end a running query at once and raise KeyboardInterrupt; outside the main thread, do nothing.
+
+    Without it pyspark's client asks Sail to interrupt one operation and waits for ever for the answer.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_interrupt(_signal: int, _frame: FrameType | None) -> None:
+        spark.interruptAll()
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _reopened(opened: _Open, engine: Engine, catalogs: frozenset[str]) -> SparkSession:
+    if opened.engine is not engine or (engine is Engine.SAIL and not catalogs <= opened.catalogs):
+        raise PlatformError(
+            f"A Spark session with the catalogs {', '.join(sorted(opened.catalogs))} ({opened.engine}) is open; "
+            f"{', '.join(sorted(catalogs))} ({engine}) were asked for.",
+            why="A process has one engine, and its catalogs are fixed when it starts.",
+            remedy="Close it first (close_session), or use a process of its own.",
+        )
+    opened.uses += 1
+    return opened.spark
+
+
+def _use_utc() -> None:
+    os.environ["TZ"] = "UTC"
+    if hasattr(time, "tzset"):  # not on Windows
+        time.tzset()
+
+
+def _start_sail(catalogs: Sequence[str]) -> tuple[SparkSession, Any]:
+    names = [*dict.fromkeys(catalogs), FOLDERS_CATALOG]
+    entries = ",".join(f'{{type="memory",name="{name}",initial_database=["default"]}}' for name in names)
+    os.environ["SAIL_CATALOG__LIST"] = f"[{entries}]"
+    os.environ["SAIL_CATALOG__DEFAULT_CATALOG"] = names[0]
+    os.environ.setdefault("SAIL_EXECUTION__BATCH_SIZE", "65536")  # a model scores large batches faster
+    os.environ.setdefault("RUST_LOG", "off")
+    from pysail.spark import SparkConnectServer
+    from pyspark.sql import SparkSession
+
+    with _without_workspace_settings():
+        server = SparkConnectServer("127.0.0.1", 0)
+        server.start()
+        _, port = server.listening_address
+        spark = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+        # Sail would put a table without a location under the current folder, whatever catalog it was named in.
+        spark.conf.set("spark.sql.warehouse.dir", _NO_WAREHOUSE)
+    return spark, server
+
+
+@contextmanager
+def _without_workspace_settings() -> Iterator[None]:
+    """Sail would take these for its own Unity Catalog client; the embedded lakehouse has no business with a workspace."""
+    hidden = {k: v for k, v in os.environ.items() if k.startswith(_WORKSPACE_SETTINGS)}
+    for key in hidden:
+        del os.environ[key]
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)

@@ -1,0 +1,276 @@
+"""The port to Delta tables in folders: what pipelines read and write through, on every engine.
+
+A table `catalog.schema.table` is the folder `tables/catalog/schema/table` of the lakehouse. Every write is one version
+or nothing, is checked against the stored schema, and waits for other writers of its schema; readers never wait.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gatehouse.errors import AccessDenied, DataError
+from gatehouse.lakehouse import delta_log, frames
+from gatehouse.lakehouse.failures import first_line, retry_conflicts, translated
+from gatehouse.lakehouse.locks import writer_lock
+from gatehouse.lakehouse.naming import Naming, PathNaming, SailNaming
+from gatehouse.lakehouse.session import Engine
+from gatehouse.lakehouse.table_types import NAME, Between, Commit, Description, Equals, TableName
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+    from gatehouse.project import Table
+
+__all__ = ["Between", "Commit", "DeltaTables", "Description", "Equals", "TableName"]
+
+Metadata = Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Stored:
+    """The table a write found when its turn came."""
+
+    schema: StructType
+    declared: tuple[str, ...]
+    version: int
+
+
+class DeltaTables:
+    """The tables of one lakehouse, for a session that may write to some of its schemas.
+
+    Every method that takes a table's name raises TableNotFound if there is none; every write also raises
+    AccessDenied outside `writable` (pairs of catalog and schema), Busy if another writer of that schema does not end
+    within `lock_timeout` seconds, SchemaBreak if the rows lack a column or bring another type, and StorageError
+    if the disk refuses. After any error the table is as it was.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        engine: Engine,
+        root: Path,
+        *,
+        writable: Collection[tuple[str, str]],
+        lock_timeout: float = 60,
+    ) -> None:
+        self._spark = spark
+        self._root = root.resolve()
+        self._folder = self._root / "tables"
+        self._writable = frozenset(writable)
+        self._lock_timeout = lock_timeout
+        self._naming: Naming = SailNaming(spark, self._folder) if engine is Engine.SAIL else PathNaming(self._folder)
+
+    def exists(self, name: TableName) -> bool:
+        """Whether the table was ever created."""
+        return delta_log.is_table(self._path(name))
+
+    def names(self, catalog: str, schema: str) -> tuple[TableName, ...]:
+        """The tables of a schema, by name; none if the schema does not exist."""
+        found = (TableName(catalog, schema, f) for f in _folders(self._folder / catalog / schema))
+        return tuple(name for name in found if self.exists(name))
+
+    def schemas(self, catalog: str) -> tuple[str, ...]:
+        """The schemas of a catalog that have a table."""
+        return tuple(s for s in _folders(self._folder / catalog) if self.names(catalog, s))
+
+    def create(self, name: TableName, table: Table) -> None:
+        """Make the table, or bring a stored one up to its declaration; nothing happens if it is there already.
+
+        Columns that the stored table lacks are added, null in old rows. Stored columns that are no longer declared
+        stay and are null in new rows. Raises TableMismatch if the two do not fit, and then changes nothing.
+        """
+        with self._writing(name, f"create {name}"):
+            path = self._path(name)
+            if delta_log.is_table(path):
+                delta_log.evolve(name, delta_log.opened(name, path), table)
+            else:
+                delta_log.create(name, path, table)
+
+    def read(self, name: TableName, *, version: int | None = None) -> DataFrame:
+        """The rows of one version, by default the last one now, whenever they are computed. StateError if it is missing."""
+        with translated(f"read {name}"):
+            pinned = delta_log.opened(name, self._path(name), version).version()
+            reader = self._spark.read.format("delta").option("versionAsOf", pinned)
+            return reader.load(self._naming.path(name))
+
+    def version(self, name: TableName) -> int:
+        """Number of the last version; 0 is the empty table."""
+        return delta_log.opened(name, self._path(name)).version()
+
+    def history(self, name: TableName) -> tuple[Commit, ...]:
+        """The table's commits, newest first."""
+        return delta_log.commits(delta_log.opened(name, self._path(name)))
+
+    def declaration(self, name: TableName) -> Description:
+        """What the stored table says about itself."""
+        return delta_log.describe(delta_log.opened(name, self._path(name)))
+
+    def append(self, name: TableName, frame: DataFrame, *, metadata: Metadata | None = None) -> int:
+        """Add rows; returns the version, unchanged if there were none. Run twice, it adds them twice."""
+        with self._writing(name, f"append to {name}"):
+            rows = self._fitted(name, frame)
+            retry_conflicts(lambda: self._append(name, rows, metadata))
+            return self.version(name)
+
+    def merge(self, name: TableName, frame: DataFrame, *, keys: Sequence[str], metadata: Metadata | None = None) -> int:
+        """Insert rows with new keys, overwrite those with known ones; returns the version, unchanged if no row differs.
+
+        Raises:
+            DataError: a key is null, or two rows share one.
+        """
+        with self._writing(name, f"merge into {name}"), self._staged(name, frame) as rows:
+            _refuse_ambiguous(name, rows, keys)
+            retry_conflicts(lambda: self._merge(name, rows, keys, metadata))
+            return self.version(name)
+
+    def replace(
+        self, name: TableName, frame: DataFrame, *, where: Equals | Between, metadata: Metadata | None = None
+    ) -> int:
+        """Put these rows in the place of all that satisfy `where`, in one version; returns it.
+
+        Raises:
+            DataError: one of the rows does not satisfy `where`, or `where` does not fit the table.
+        """
+        with self._writing(name, f"replace rows of {name}"):
+            stored = self._stored(name)
+            frames.check_condition(name, where, stored.schema)
+            rows = frames.guarded(self._fitted(name, frame), where)
+            retry_conflicts(lambda: self._overwrite(name, rows, where, metadata))
+            return self.version(name)
+
+    def drop_schema(self, catalog: str, schema: str) -> None:
+        """Remove a schema with all its tables, at once for every reader; nothing happens if it is not there."""
+        name = TableName(catalog, schema, "all")
+        with self._writing(name, f"drop {catalog}.{schema}"):
+            trash = self._root / "trash"
+            if (self._folder / catalog / schema).exists():
+                trash.mkdir(exist_ok=True)
+                (self._folder / catalog / schema).rename(trash / uuid.uuid4().hex)
+            self._naming.forget(catalog, schema)
+            shutil.rmtree(trash, ignore_errors=True)
+
+    def expose(self, catalog: str) -> None:
+        """Make a catalog's tables readable in SQL as `catalog.schema.table`, where the engine has such names (Sail).
+
+        They are views, so SQL cannot write to them. Tables created later are seen after the next call.
+        """
+        for schema in self.schemas(catalog):
+            self._naming.expose(self.names(catalog, schema))
+
+    def _path(self, name: TableName) -> Path:
+        return self._folder / name.catalog / name.schema / name.table
+
+    def _stored(self, name: TableName) -> _Stored:
+        table = delta_log.opened(name, self._path(name))
+        return _Stored(
+            schema=delta_log.spark_schema(table),
+            declared=delta_log.declared_columns(table),
+            version=table.version(),
+        )
+
+    def _fitted(self, name: TableName, frame: DataFrame) -> DataFrame:
+        stored = self._stored(name)
+        return frames.fit(name, frame, stored.schema, stored.declared)
+
+    @contextmanager
+    def _writing(self, name: TableName, doing: str) -> Iterator[None]:
+        if (name.catalog, name.schema) not in self._writable:
+            own = ", ".join(sorted(f"{c}.{s}" for c, s in self._writable)) or "nothing"
+            raise AccessDenied(
+                f"Cannot {doing}: this session reads {name.catalog}.{name.schema} and may not write there.",
+                why="An environment is written by its own pipelines alone.",
+                remedy=f"This session writes {own}. Choose the environment of {name.catalog} with --env, if you mean that.",
+            )
+        with translated(f"Cannot {doing}"):
+            subject = f"{name.catalog}.{name.schema}"
+            with writer_lock(self._root / "locks", subject, timeout=self._lock_timeout):
+                yield
+
+    @contextmanager
+    def _staged(self, name: TableName, frame: DataFrame) -> Iterator[DataFrame]:
+        """The rows, computed once: a merge reads them several times, and a frame is computed anew each time."""
+        rows = self._fitted(name, frame)
+        # Only the holder of the lock stages here, so what is found was left by a process that was killed.
+        place = TableName(name.catalog, name.schema, "_gatehouse_staging")
+        shutil.rmtree(self._path(place), ignore_errors=True)
+        try:
+            rows.write.parquet(self._naming.path(place))
+            yield self._spark.read.schema(rows.schema).parquet(self._naming.path(place))
+        finally:
+            shutil.rmtree(self._path(place), ignore_errors=True)
+
+    def _append(self, name: TableName, rows: DataFrame, metadata: Metadata | None) -> None:
+        writer = rows.writeTo(self._naming.target(name))
+        if metadata:
+            writer = writer.option("userMetadata", json.dumps(dict(metadata)))
+        writer.append()
+
+    def _overwrite(self, name: TableName, rows: DataFrame, where: Equals | Between, metadata: Metadata | None) -> None:
+        writer = rows.writeTo(self._naming.target(name))
+        if metadata:
+            writer = writer.option("userMetadata", json.dumps(dict(metadata)))
+        try:
+            writer.overwrite(where.condition())
+        except Exception as error:
+            if frames.OUTSIDE not in str(error):
+                raise
+            raise DataError(
+                f"A row for {name} lies outside the rows it would replace ({where}): {first_line(error)}",
+                why="It would be added next to rows that stay, and once more with every run. Nothing was written.",
+                remedy="Cut the rows where they are made, or replace a stretch that covers them.",
+            ) from error
+
+    def _merge(self, name: TableName, rows: DataFrame, keys: Sequence[str], metadata: Metadata | None) -> None:
+        stored = self._stored(name)
+        written = [c for c in stored.schema.names if c in stored.declared]
+        changes = frames.changed(rows, self.read(name, version=stored.version), keys, written)
+        counts = {r[frames.MATCHED]: r["count"] for r in changes.groupBy(frames.MATCHED).count().collect()}
+        if True in counts:
+            self._update(name, changes.drop(frames.MATCHED), keys, written)
+            if metadata:
+                table = delta_log.opened(name, self._path(name))
+                delta_log.note_merge(table, json.dumps(dict(metadata)))
+        elif False in counts:  # new keys only: an append rewrites no file, and carries its metadata itself
+            self._append(name, changes.drop(frames.MATCHED), metadata)
+
+    def _update(self, name: TableName, rows: DataFrame, keys: Sequence[str], columns: Sequence[str]) -> None:
+        source = f"gatehouse_merge_{uuid.uuid4().hex}"
+        rows.createOrReplaceTempView(source)
+        try:
+            self._spark.sql(
+                f"MERGE INTO {self._naming.target(name)} AS t USING {source} AS s"  # noqa: S608 - checked names
+                f" ON {' AND '.join(f't.`{k}` = s.`{k}`' for k in keys)}"
+                f" WHEN MATCHED THEN UPDATE SET {', '.join(f't.`{c}` = s.`{c}`' for c in columns)}"
+                f" WHEN NOT MATCHED THEN INSERT ({', '.join(f'`{c}`' for c in columns)})"
+                f" VALUES ({', '.join(f's.`{c}`' for c in columns)})"
+            ).collect()
+        finally:
+            self._spark.catalog.dropTempView(source)
+
+
+def _refuse_ambiguous(name: TableName, rows: DataFrame, keys: Sequence[str]) -> None:
+    found = frames.duplicated(rows, keys).limit(1).collect()
+    if found:
+        row = found[0].asDict()
+        number = row.pop("rows")
+        key = ", ".join(f"{k}={row[k]}" for k in keys)
+        raise DataError(
+            f"The rows for {name} do not have one row per key: {number} with {key}.",
+            why="Which of them should stay would be chance, and a null key matches nothing. Nothing was written.",
+            remedy=f"Make the rows unique by {', '.join(keys)} before merging.",
+        )
+
+
+def _folders(parent: Path) -> Sequence[str]:
+    """Names of the folders in it that can be names at all, sorted."""
+    if not parent.is_dir():
+        return ()
+    return sorted(f.name for f in parent.iterdir() if f.is_dir() and NAME.fullmatch(f.name))
