@@ -1,22 +1,26 @@
 """Every error Gatehouse raises on purpose, and the exit code each class ends a command with.
 
-    GatehouseError                1   anything of ours that has no class of its own
-    |- UsageError                 2   the command line is wrong (click's own code)
-    |- ConfigurationError         3   a file in conf/, or the project's declaration, is wrong
-    |- DataError                  4   the data are wrong
-    |  |- SchemaBreak                 a column is missing or changed its type
-    |  `- ExpectationFailed           an expectation with the action `fail` found rows
-    |- StateError                 5   the lakehouse or the registry is not in the state the command needs
-    |  |- TableNotFound
-    |  |- TableMismatch               a table that another version of the project wrote
-    |  `- NoChampion
-    |- AccessDenied               6   this environment may not write there
-    |- Busy                       7   somebody else is doing this right now
-    |- StorageError               8   disk full, folder read-only, file damaged
-    |- EvaluationError            9   something could not be measured; never the same as "not good enough"
-    |- Refused                   10   a gate or a person said no to an act
-    |- PlatformError             11   a tool, engine or library this needs is missing or broken
-    `- Interrupted              130   Ctrl-C; what was complete stays, the rest was never visible
+GatehouseError                1   anything of ours that has no class of its own
+|- UsageError                 2   the command line is wrong (click's own code)
+|- ConfigurationError         3   a file in conf/, or the project's declaration, is wrong
+|- DataError                  4   the data are wrong
+|  |- SchemaBreak                 a column is missing or changed its type
+|  `- ExpectationFailed           an expectation with the action `fail` found rows
+|- StateError                 5   the lakehouse or the registry is not in the state the command needs
+|  |- TableNotFound
+|  |- TableMismatch               a table that another version of the project wrote
+|  |- NoChampion
+|  |- VersionNotFound             the registry says plainly that it has no such version
+|  |- AliasMoved                  somebody else moved the alias first
+|  |- ModelDoesNotLoad            the version is there, and its files do not make a model
+|  `- RegistryUnavailable         no answer, or one that cannot be relied on: never the same as "there is none"
+|- AccessDenied               6   this environment may not write there
+|- Busy                       7   somebody else is doing this right now
+|- StorageError               8   disk full, folder read-only, file damaged
+|- EvaluationError            9   something could not be measured; never the same as "not good enough"
+|- Refused                   10   a gate or a person said no to an act
+|- PlatformError             11   a tool, engine or library this needs is missing or broken
+`- Interrupted              130   Ctrl-C; what was complete stays, the rest was never visible
 """
 
 from __future__ import annotations
@@ -89,6 +93,26 @@ class TableMismatch(StateError):
 
 class NoChampion(StateError):
     """The registry says plainly that no version holds the champion alias."""
+
+
+class VersionNotFound(StateError):
+    """The registry says plainly that it has no such model version."""
+
+
+class AliasMoved(StateError):
+    """An alias is not where a compare-and-set expected it. `holder` is the version that holds it, None if none does."""
+
+    def __init__(self, what: str, *, holder: str | None, why: str = "", remedy: str = "") -> None:
+        super().__init__(what, why=why, remedy=remedy)
+        self.holder = holder
+
+
+class ModelDoesNotLoad(StateError):
+    """A registered version whose files cannot be turned into a model."""
+
+
+class RegistryUnavailable(StateError):
+    """The registry gave no answer, or one that cannot be relied on. It says nothing about what the registry holds."""
 
 
 class AccessDenied(GatehouseError):

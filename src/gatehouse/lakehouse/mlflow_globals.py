@@ -1,0 +1,74 @@
+"""What MLflow keeps per process, contained: environment variables, log messages, where its fluent functions write.
+
+Nothing here talks to a server or a database. Import MLflow through `import_mlflow`, never before it: telemetry and
+connection pooling are decided when MLflow is imported.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GIT_PYTHON_REFRESH": "quiet",  # no lecture where git is not installed
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    # A pooled connection outlives the file it was opened on, and a fork: what it writes then is lost without a word.
+    "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
+    "MLFLOW_TRUNCATE_LONG_VALUES": "false",  # a parameter that is too long is an error, not another parameter
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven worker processes that nothing here needs
+}
+"""Environment variables, set unless the user has set them. Processes that are started from here inherit them."""
+
+_QUIET = {
+    "mlflow.utils.environment": logging.ERROR,
+    # These print a traceback for what is raised, and told in our words, anyway.
+    "mlflow.store.db.utils": logging.CRITICAL,
+    "alembic": logging.ERROR,
+}
+_URI_VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_ID")
+
+
+def import_mlflow() -> ModuleType:
+    """The module `mlflow`, with its settings made before it is imported. About 3 s the first time."""
+    for name, content in SETTINGS.items():
+        os.environ.setdefault(name, content)
+    import mlflow
+
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(level)
+    return mlflow
+
+
+@contextmanager
+def pointed_at(tracking_uri: str, registry_uri: str) -> Iterator[None]:
+    """Inside, MLflow's fluent functions (`log_model`, `models:/` addresses) work on these two; outside, as before.
+
+    The state is the process's: two threads that point at different places must take turns.
+    """
+    mlflow = import_mlflow()
+    from mlflow.tracking import fluent
+    from mlflow.tracking._model_registry import utils as registry
+    from mlflow.tracking._tracking_service import utils as tracking
+
+    # MLflow has no public way to ask what was set, as opposed to what applies, nor to take back a choice of experiment.
+    before = tracking._tracking_uri, registry._registry_uri, fluent._active_experiment_id
+    variables = {name: os.environ.get(name) for name in _URI_VARIABLES}
+    try:
+        mlflow.set_tracking_uri(tracking_uri)
+        mlflow.set_registry_uri(registry_uri)
+        fluent._active_experiment_id = None
+        os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
+        yield
+    finally:
+        mlflow.set_tracking_uri(before[0])
+        mlflow.set_registry_uri(before[1])
+        fluent._active_experiment_id = before[2]
+        for name, content in variables.items():
+            if content is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = content

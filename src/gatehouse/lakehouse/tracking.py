@@ -1,0 +1,214 @@
+"""Runs: what a training did, and on which versions of which tables. MLflow on SQLite, elsewhere by other addresses."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gatehouse.errors import EvaluationError, GatehouseError, Interrupted, StateError
+from gatehouse.lakehouse.mlflow_database import ARTIFACTS, DATABASE, exclusive, prepare, sqlite_address
+from gatehouse.lakehouse.mlflow_errors import told
+from gatehouse.lakehouse.mlflow_globals import import_mlflow, pointed_at
+from gatehouse.lakehouse.registry_mlflow import MlflowRegistry
+from gatehouse.lakehouse.registry_rules import Schema
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """An open run. Everything is written at once, so what was logged before a crash stays."""
+
+    run_id: str
+    name: str
+    _client: Any = field(repr=False, compare=False)
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Parameters, each once; StateError for one that was logged with another value, or of over 6,000 characters."""
+        from mlflow.entities import Param
+
+        with told(f"logging parameters of {self.name}"):
+            self._client.log_batch(self.run_id, params=[Param(k, str(v)) for k, v in params.items()])
+
+    def log_metrics(self, metrics: Mapping[str, float], *, step: int = 0) -> None:
+        """Metrics, in their own units. NaN says "not measurable"; infinity is an EvaluationError."""
+        from mlflow.entities import Metric
+        from mlflow.utils.time import get_current_time_millis
+
+        infinite = [name for name, number in metrics.items() if math.isinf(number)]
+        if infinite:
+            raise EvaluationError(
+                f"{', '.join(infinite)} of {self.name} is infinite.",
+                why="MLflow would store 1.8e308, which looks like a measurement.",
+                remedy="Find what was divided by zero, or predicted with certainty and wrong.",
+            )
+        now = get_current_time_millis()  # type: ignore[no-untyped-call]
+        with told(f"logging metrics of {self.name}"):
+            self._client.log_batch(self.run_id, metrics=[Metric(k, float(v), now, step) for k, v in metrics.items()])
+
+    def log_text(self, text: str, path: str) -> None:
+        """An artefact of that relative path."""
+        with told(f"writing {path} of {self.name}"):
+            self._client.log_text(self.run_id, text, path)
+
+    def log_dict(self, content: Mapping[str, Any], path: str) -> None:
+        """An artefact of that relative path: JSON, or YAML if the path ends so."""
+        with told(f"writing {path} of {self.name}"):
+            self._client.log_dict(self.run_id, dict(content), path)
+
+    def log_table_input(self, name: str, version: int, context: str) -> None:
+        """A table, catalog.schema.table, at a Delta version, and what it was used for. No row is read."""
+        from mlflow.data.meta_dataset import MetaDataset
+        from mlflow.entities import DatasetInput, InputTag
+        from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+        dataset = MetaDataset(_table_source(name, version), name=name, digest=f"v{version}")  # type: ignore[abstract]
+        tags = [InputTag(MLFLOW_DATASET_CONTEXT, context)]
+        with told(f"logging the input {name} of {self.name}"):
+            self._client.log_inputs(self.run_id, [DatasetInput(dataset._to_mlflow_entity(), tags)])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tracking:
+    """One experiment, and the registry beside it. `connect` makes one; `open_tracking` makes the laptop's."""
+
+    tracking_uri: str
+    registry_uri: str
+    root: Path
+    experiment: str
+    experiment_id: str
+    client: Any = field(repr=False, compare=False)
+
+    @classmethod
+    def connect(
+        cls,
+        *,
+        tracking_uri: str,
+        registry_uri: str,
+        root: Path,
+        experiment: str,
+        artifact_location: str | None = None,
+    ) -> Tracking:
+        """Find or make the experiment. `root` holds the lock; without `artifact_location` the server decides."""
+        with told(f"opening the experiment {experiment}"):
+            client = import_mlflow().MlflowClient(tracking_uri=tracking_uri, registry_uri=registry_uri)
+            found = client.get_experiment_by_name(experiment)
+            if found is None:
+                with exclusive(root):
+                    found = client.get_experiment_by_name(experiment)
+                    made = None if found else client.create_experiment(experiment, artifact_location)
+                    found = found or client.get_experiment(made)
+        if found.lifecycle_stage != "active":
+            raise StateError(
+                f"The experiment {experiment} was deleted.",
+                why="Its runs are hidden, so new ones would be as well.",
+                remedy=f"MLFLOW_TRACKING_URI={tracking_uri} mlflow experiments restore -x {found.experiment_id}",
+            )
+        return cls(
+            tracking_uri=tracking_uri,
+            registry_uri=registry_uri,
+            root=root,
+            experiment=experiment,
+            experiment_id=found.experiment_id,
+            client=client,
+        )
+
+    @contextmanager
+    def run(self, name: str, *, tags: Mapping[str, str], parent: Run | None = None) -> Iterator[Run]:
+        """An open run, and MLflow's active one inside, so that `FittedModel.save` logs to it.
+
+        It ends FINISHED, by an exception FAILED, by Ctrl-C KILLED, and with it whatever runs the body left open.
+        """
+        mlflow = import_mlflow()
+        from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+        all_tags = {**tags, **({MLFLOW_PARENT_RUN_ID: parent.run_id} if parent else {})}
+        with pointed_at(self.tracking_uri, self.registry_uri):
+            outer = mlflow.active_run()
+            with told(f"starting the run {name}"):
+                # Made by the client and then resumed: MLFLOW_RUN_ID, which `mlflow run` sets, names a run elsewhere.
+                run_id = self.client.create_run(self.experiment_id, run_name=name, tags=all_tags).info.run_id
+                mlflow.start_run(run_id=run_id, nested=True)
+            try:
+                yield Run(run_id=run_id, name=name, _client=self.client)
+            except BaseException as error:
+                # The body's error is the news; a registry that is down as well must not hide it.
+                with suppress(GatehouseError):
+                    self._end(
+                        run_id, outer, "KILLED" if isinstance(error, KeyboardInterrupt | Interrupted) else "FAILED"
+                    )
+                raise
+            self._end(run_id, outer, "FINISHED")
+
+    def registry(self, *, writable: Collection[Schema]) -> MlflowRegistry:
+        """The model registry, with the right to change the models of these schemas."""
+        return MlflowRegistry(self.tracking_uri, self.registry_uri, root=self.root, writable=writable)
+
+    def _end(self, run_id: str, outer: Any, status: str) -> None:
+        mlflow = import_mlflow()
+        ended = set()
+        with told(f"ending the run {run_id}"):
+            while (active := mlflow.active_run()) and (outer is None or active.info.run_id != outer.info.run_id):
+                mlflow.end_run(status)
+                ended.add(active.info.run_id)
+            if run_id not in ended:
+                self.client.set_terminated(run_id, status)
+
+
+def open_tracking(root: Path, *, experiment: str) -> Tracking:
+    """The lakehouse's own runs and registry, in `root`/mlflow.db and `root`/artifacts, made on first use.
+
+    Safe in any number of processes at once. StorageError if the database cannot be read, StateError if another version
+    of MLflow wrote it.
+    """
+    address = prepare(root.resolve())
+    # An own folder, by its address: experiment 0 would put files wherever the first process happened to run.
+    folder = root.resolve() / ARTIFACTS / re.sub(r"[^A-Za-z0-9_.-]+", "-", experiment).strip(".")
+    return Tracking.connect(
+        tracking_uri=address,
+        registry_uri=address,
+        root=root.resolve(),
+        experiment=experiment,
+        artifact_location=folder.as_uri(),
+    )
+
+
+def ui_command(root: Path, *, port: int = 5000) -> list[str]:
+    """The command that serves MLflow's own pages on this machine alone. It is ready after about 15 s; SIGTERM ends it.
+
+    The settings that keep it quiet and small go to its process through the environment, where `import_mlflow` put them.
+    """
+    path = root.resolve() / DATABASE
+    if not path.is_file():
+        raise StateError(
+            f"There are no runs yet: {path} does not exist.",
+            why="MLflow would start with an empty database of its own.",
+            remedy="gatehouse demo, or gatehouse run training.",
+        )
+    import_mlflow()
+    address = sqlite_address(path)
+    artifacts = (path.parent / ARTIFACTS).as_uri()
+    return [
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--backend-store-uri", address),
+        *("--default-artifact-root", artifacts, "--no-serve-artifacts"),
+        *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+    ]
+
+
+def _table_source(name: str, version: int) -> Any:
+    """MLflow's own source for Delta tables, without two habits: it forgets version 0, and asks a workspace for an id.
+
+    It asks for every catalog that is not Spark's own, so for a laptop's as well.
+    """
+    from mlflow.data.delta_dataset_source import DeltaDatasetSource
+
+    class PinnedTable(DeltaDatasetSource):
+        def to_dict(self) -> dict[str, Any]:
+            return {"delta_table_name": name, "delta_table_version": version}
+
+    return PinnedTable(delta_table_name=name, delta_table_version=version)
