@@ -74,9 +74,7 @@ def _damaged(what: str) -> EvaluationError:
     )
 
 
-def compare(
-    statistics: UnitStatistics, *, champion: str, candidate: str
-) -> tuple[Comparison | Unmeasured, ...]:
+def compare(statistics: UnitStatistics, *, champion: str, candidate: str) -> tuple[Comparison | Unmeasured, ...]:
     """Every metric in every slice: metrics in order of declaration, the whole before its slices.
 
     Raises:
@@ -100,7 +98,7 @@ def compare_with_threshold(
         EvaluationError: As `compare` does.
     """
     _refuse_faults(statistics, (candidate,))
-    new = measure(statistics, metric=metric, key=SliceKey(), contender=candidate)
+    new = measure(statistics, metric, SliceKey(), candidate)
     if isinstance(new, Unmeasured):
         return new
     return _difference(metric, threshold, new, new.influence)
@@ -121,8 +119,8 @@ def _refuse_faults(statistics: UnitStatistics, contenders: Sequence[str]) -> Non
 def _compare(
     statistics: UnitStatistics, metric: Metric, key: SliceKey, champion: str, candidate: str
 ) -> Comparison | Unmeasured:
-    old = measure(statistics, metric=metric, key=key, contender=champion)
-    new = measure(statistics, metric=metric, key=key, contender=candidate)
+    old = measure(statistics, metric, key, champion)
+    new = measure(statistics, metric, key, candidate)
     if isinstance(old, Unmeasured):
         return old
     if isinstance(new, Unmeasured):

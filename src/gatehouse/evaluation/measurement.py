@@ -40,9 +40,7 @@ class Unmeasured:
     rows: int
 
 
-def measure(
-    statistics: UnitStatistics, *, metric: Metric, key: SliceKey, contender: str
-) -> Value | Unmeasured:
+def measure(statistics: UnitStatistics, metric: Metric, key: SliceKey, contender: str) -> Value | Unmeasured:
     """The metric over the rows that could be counted; `statistics.refusals` tells of the others."""
     s, c = statistics.slice(key), statistics.contender(contender)
     present = statistics.sums.rows[s] > 0
@@ -54,9 +52,7 @@ def measure(
     elif isinstance(metric, Ranking):
         found = _ranking(metric, statistics.histograms[s, present, c].astype(np.float64))
     else:
-        found = _whole_sample(
-            statistics.left_out[metric.name], s, c, present, statistics.sums.rows[s, present]
-        )
+        found = _whole_sample(statistics.left_out[metric.name], s, c, present, statistics.sums.rows[s, present])
     if isinstance(found, str):
         where = f"in slice {key.name}" if key.column else "here"
         reason = f"{metric.name} of {contender} is undefined {where} ({rows:,} rows): {found}."

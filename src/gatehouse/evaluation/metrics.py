@@ -169,12 +169,8 @@ F1 = Ratio(
     greater_is_better=True,
     tasks=_SCORES,
 )
-ACCURACY = Ratio(
-    name="accuracy", numerator=_correct, greater_is_better=True, tasks=(Task.BINARY, Task.MULTICLASS)
-)
-MULTICLASS_LOG_LOSS = Ratio(
-    name="multiclass_log_loss", numerator=_multiclass_log_loss, unit="nats", tasks=_CLASSES
-)
+ACCURACY = Ratio(name="accuracy", numerator=_correct, greater_is_better=True, tasks=(Task.BINARY, Task.MULTICLASS))
+MULTICLASS_LOG_LOSS = Ratio(name="multiclass_log_loss", numerator=_multiclass_log_loss, unit="nats", tasks=_CLASSES)
 MULTICLASS_BRIER = Ratio(name="multiclass_brier", numerator=_multiclass_brier, tasks=_CLASSES)
 MSE = Ratio(name="mse", numerator=_squared_error, tasks=_VALUES)
 RMSE = Ratio(name="rmse", numerator=_squared_error, link=SQRT, tasks=_VALUES)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from itertools import combinations, permutations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from gatehouse.errors import EvaluationError
+from gatehouse.evaluation.arrow_columns import coded, missing, numbers
 from gatehouse.evaluation.metrics import FloatArray, Ratio, RowFunction, Task
 from gatehouse.evaluation.ranking import BINS
-
-MISSING = "(missing)"  # the slice of rows whose slice column is null
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,37 +152,34 @@ def read_rows(batch: pa.RecordBatch, layout: Layout) -> tuple[Rows, FloatArray]:
         Rows, and counts of: rows without a label, with an impossible label, without a unit, and, for
         each contender, with an invalid prediction (whether labelled or not).
     """
-    y = _numbers(batch.column(layout.label))
-    predictions = [_predictions(batch.column(c), layout) for c in layout.contenders.values()]
+    y = numbers(batch.column(layout.label), layout.label)
+    predictions = [_predictions(batch.column(c), c, layout) for c in layout.contenders.values()]
     unlabelled = np.isnan(y)
     impossible = ~unlabelled & ~_possible(y, layout)
-    homeless = ~unlabelled & _nulls(batch.column(layout.unit))
+    homeless = ~unlabelled & missing(batch.column(layout.unit))
     invalid = [~_valid(p, layout) for p in predictions]
     refused = np.array([m.sum() for m in (unlabelled, impossible, homeless, *invalid)], dtype=np.float64)
     keep = ~np.logical_or.reduce([unlabelled, impossible, homeless, *invalid])
     if not keep.all():
         batch = batch.filter(pa.array(keep))
         y, predictions = y[keep], [p[keep] for p in predictions]
-    units, unit_codes = _codes(batch.column(layout.unit))
-    coded = [_codes(batch.column(c)) for c in layout.slices]
-    return Rows(y, predictions, units, unit_codes, [v for v, _ in coded], [c for _, c in coded]), refused
+    units, unit_codes = coded(batch.column(layout.unit))
+    slices = [coded(batch.column(c)) for c in layout.slices]
+    return Rows(y, predictions, units, unit_codes, [v for v, _ in slices], [c for _, c in slices]), refused
 
 
-def _numbers(column: pa.Array) -> FloatArray:
-    """As float64, null as NaN."""
-    return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
-
-
-def _nulls(column: pa.Array) -> NDArray[np.bool_]:
-    return np.asarray(column.is_null(nan_is_null=pa.types.is_floating(column.type)))
-
-
-def _predictions(column: pa.Array, layout: Layout) -> FloatArray:
+def _predictions(column: pa.Array, name: str, layout: Layout) -> FloatArray:
     if layout.task is not Task.MULTICLASS:
-        return _numbers(column)
+        return numbers(column, name)
+    if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
+        raise EvaluationError(
+            f"Column {name} holds {column.type}, and a list of {layout.classes} probabilities is needed.",
+            why="A multiclass prediction is one probability per class.",
+            remedy=f"Write {name} as array<double>.",
+        )
     whole = np.asarray(column.value_lengths().fill_null(-1)) == layout.classes
     out = np.full((len(column), layout.classes), np.nan)
-    out[whole] = _numbers(column.filter(pa.array(whole)).flatten()).reshape(-1, layout.classes)
+    out[whole] = numbers(column.filter(pa.array(whole)).flatten(), name).reshape(-1, layout.classes)
     return out
 
 
@@ -202,24 +196,3 @@ def _valid(p: FloatArray, layout: Layout) -> NDArray[np.bool_]:
     if layout.task is Task.BINARY:
         return np.asarray((p >= 0) & (p <= 1))
     return np.asarray((p >= 0).all(axis=1) & (np.abs(p.sum(axis=1) - 1.0) <= 1e-3))
-
-
-def _codes(column: pa.Array) -> tuple[list[str], NDArray[np.intp]]:
-    """Distinct values as text, and for each row the position of its own. Cheap: text is made once per
-    value.
-    """
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    names = [_text(value) for value in column.dictionary.to_pylist()]
-    if column.indices.null_count:
-        names.append(MISSING)
-    codes = column.indices.fill_null(len(names) - 1)
-    return names, codes.to_numpy(zero_copy_only=False).astype(np.intp)
-
-
-def _text(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return MISSING
-    if isinstance(value, bool):
-        return str(value).lower()
-    return value.isoformat() if isinstance(value, date) else str(value)

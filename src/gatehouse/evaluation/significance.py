@@ -122,9 +122,7 @@ def _evidence(
 ) -> Evidence | Unmeasured:
     units = len(influence)
     if units < FEWEST_UNITS:
-        found = (
-            f"{metric} in slice {slice_name} has {units} units, and a standard error needs {FEWEST_UNITS}."
-        )
+        found = f"{metric} in slice {slice_name} has {units} units, and a standard error needs {FEWEST_UNITS}."
         return Unmeasured(metric=metric, slice=slice_name, reason=found, rows=rows)
     if not (math.isfinite(difference) and np.isfinite(influence).all()):
         raise EvaluationError(

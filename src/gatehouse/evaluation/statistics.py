@@ -13,20 +13,20 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from gatehouse.errors import EvaluationError
-from gatehouse.evaluation.metrics import FloatArray, Metric, Ratio, Task, WholeSample
+from gatehouse.evaluation.metrics import Metric, Ratio, Task, WholeSample
+from gatehouse.evaluation.one_pass import Key, Record, arrow_table, sum_over_rows
 from gatehouse.evaluation.rows import Layout, Sums, read_rows
-from gatehouse.evaluation.tally import REFUSED, SPARK_SCHEMA, WHOLE, Key, merge, tally_batches
+from gatehouse.evaluation.tally import REFUSED, WHOLE, tally_batches
 from gatehouse.evaluation.whole_sample import LeftOut, leave_out_units
 
 if TYPE_CHECKING:
+    import pandas as pd
     from pyspark.sql import DataFrame
 
-BATCH = 65_536  # rows at a time, when they are in memory already
 MOST_ROWS_IN_MEMORY = 2_000_000  # for `WholeSample` metrics, which need them all on one machine
 
 
@@ -159,13 +159,8 @@ def collect(
         tolerance=tolerance,
     )
     _check(layout, metrics, list(scored.columns))
-    if isinstance(scored, pd.DataFrame):
-        table = pa.Table.from_pandas(scored[layout.columns], preserve_index=False)
-        records = merge(tally_batches(layout, table.to_batches(max_chunksize=BATCH)))
-        return _assemble(layout, metrics, records, lambda: table)
-    columns = scored.select(*layout.columns)
-    partials = columns.mapInArrow(partial(tally_batches, layout), SPARK_SCHEMA)
-    return _assemble(layout, metrics, merge(partials.toArrow().to_batches()), columns.toArrow)
+    totals = sum_over_rows(scored, layout.columns, partial(tally_batches, layout))
+    return _assemble(layout, metrics, totals, lambda: arrow_table(scored, layout.columns))
 
 
 def _check(layout: Layout, metrics: Sequence[Metric], columns: Sequence[str]) -> None:
@@ -201,34 +196,34 @@ def _check(layout: Layout, metrics: Sequence[Metric], columns: Sequence[str]) ->
 def _assemble(
     layout: Layout,
     metrics: Sequence[Metric],
-    merged: dict[Key, tuple[FloatArray, NDArray[np.int64]]],
+    totals: dict[Key, Record],
     read: Callable[[], pa.Table],
 ) -> UnitStatistics:
     """Arrays from the workers' records; `read` gives the rows themselves, if a metric needs them."""
-    refused = merged.pop(REFUSED)[0].astype(int).tolist()
+    refused = totals.pop(REFUSED).sums.astype(int).tolist()
     refusals = Refusals(
         without_label=refused[0],
         impossible_labels=refused[1],
         without_unit=refused[2],
         invalid_predictions=dict(zip(layout.contenders, refused[3:], strict=True)),
     )
-    if not merged:
+    if not totals:
         raise EvaluationError(
             f"No row can be evaluated: {refusals.without_label:,} without a label. {refusals.faults or ''}",
             why="Without rows there is nothing to measure.",
             remedy="Check the window of the hold-out, and that its labels have arrived.",
         )
-    units = _in_order({unit for _, _, unit in merged})
-    keys = sorted({(axis, value) for axis, value, _ in merged})
+    units = _in_order({unit for _, _, unit in totals})
+    keys = sorted({(axis, value) for axis, value, _ in totals})
     unit_places = {unit: u for u, unit in enumerate(units)}
     key_places = {key: s for s, key in enumerate(keys)}
-    measures = len(next(iter(merged.values()))[0])
-    totals = np.zeros((len(keys), len(units), measures))
+    measures = len(next(iter(totals.values())).sums)
+    sums = np.zeros((len(keys), len(units), measures))
     histograms = np.zeros((len(keys), len(units), *layout.histogram_shape), dtype=np.int64)
-    for (axis, value, unit), (sums, counts) in merged.items():
+    for (axis, value, unit), total in totals.items():
         place = (key_places[axis, value], unit_places[unit])
-        totals[place] = sums
-        histograms[place] = counts.reshape(layout.histogram_shape)
+        sums[place] = total.sums
+        histograms[place] = total.counts.reshape(layout.histogram_shape)
     return UnitStatistics(
         task=layout.task,
         metrics=tuple(metrics),
@@ -236,7 +231,7 @@ def _assemble(
         slices=tuple(SliceKey(layout.slices[a], v) if a != WHOLE else SliceKey() for a, v in keys),
         units=tuple(units),
         refusals=refusals,
-        sums=layout.sums(totals),
+        sums=layout.sums(sums),
         histograms=histograms,
         left_out=_left_out(layout, metrics, keys, units, read),
     )

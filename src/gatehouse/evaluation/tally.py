@@ -6,9 +6,8 @@ worker would have kept of all rows, up to the last bits of floating-point sums.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,27 +15,16 @@ from numpy.typing import NDArray
 
 from gatehouse.errors import EvaluationError
 from gatehouse.evaluation.metrics import FloatArray, Task
+from gatehouse.evaluation.one_pass import Record
 from gatehouse.evaluation.ranking import BINS, score_bins
 from gatehouse.evaluation.rows import Layout, Rows, read_rows
 
 K = TypeVar("K")
-Key = tuple[int, str, str]  # axis, value, unit
+_NOTHING = np.zeros(0, dtype=np.int64)
 
 WHOLE = -1  # the axis of the slice that is everything; slice columns are axes 0, 1, ..
 REFUSED = (-2, "", "")  # the key of the counts of rows that could not be counted
-FAILED = -3  # the axis of a worker's error, which is its value
 MOST_CELLS = 100_000  # slices times units: 1.6 GB of histograms for two contenders
-
-SCHEMA = pa.schema(
-    [
-        ("axis", pa.int32()),
-        ("value", pa.string()),
-        ("unit", pa.string()),
-        ("sums", pa.binary()),
-        ("histogram", pa.binary()),
-    ]
-)
-SPARK_SCHEMA = "axis int, value string, unit string, sums binary, histogram binary"
 
 
 class Tally:
@@ -48,7 +36,7 @@ class Tally:
         self._units: dict[str, int] = {}
         self._refused: FloatArray = np.zeros(3 + len(layout.contenders))
         self._sums: FloatArray = np.zeros((0, 1, 0))  # (measures, slices, units), with room to grow
-        self._histograms: NDArray[np.int32] = np.zeros((1, 0, *layout.histogram_shape), dtype=np.int32)
+        self._histograms: NDArray[np.int64] = np.zeros((1, 0, *layout.histogram_shape), dtype=np.int64)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Count the rows of a batch that has the layout's columns."""
@@ -69,7 +57,7 @@ class Tally:
             self._add_sums(cells, measures)
             for places in bins:
                 size = int(np.prod(self._layout.histogram_shape))
-                np.add.at(self._histograms.reshape(-1), cells * size + places, np.int32(1))
+                np.add.at(self._histograms.reshape(-1), cells * size + places, 1)
 
     def _add_sums(self, cells: NDArray[np.intp], measures: list[FloatArray]) -> None:
         shape = self._sums.shape[1:]
@@ -97,23 +85,17 @@ class Tally:
         room = tuple(max(n, 2 * h if n > h else h) for n, h in zip(need, have, strict=True))
         sums = np.zeros((measures, *room))
         sums[: len(self._sums), : have[0], : have[1]] = self._sums
-        histograms = np.zeros((*room, *self._layout.histogram_shape), dtype=np.int32)
+        histograms = np.zeros((*room, *self._layout.histogram_shape), dtype=np.int64)
         histograms[: have[0], : have[1]] = self._histograms
         self._sums, self._histograms = sums, histograms
 
-    def record(self) -> pa.RecordBatch:
-        """One row per slice and unit that had rows, and one for what was refused, by SCHEMA."""
-        out: list[dict[str, Any]] = [_row(REFUSED, self._refused.tobytes(), b"")]
+    def records(self) -> Iterator[Record]:
+        """One record per slice and unit that had rows, and one for what was refused."""
+        yield Record(REFUSED, self._refused, _NOTHING)
         for (axis, value), s in self._slices.items():
             for unit, u in self._units.items():
-                sums = np.ascontiguousarray(self._sums[:, s, u])
-                if sums[0]:
-                    out.append(_row((axis, value, unit), sums.tobytes(), self._histograms[s, u].tobytes()))
-        return pa.RecordBatch.from_pylist(out, schema=SCHEMA)
-
-
-def _row(key: Key, sums: bytes, histogram: bytes) -> dict[str, Any]:
-    return dict(zip(SCHEMA.names, (*key, sums, histogram), strict=True))
+                if self._sums[0, s, u]:
+                    yield Record((axis, value, unit), self._sums[:, s, u], self._histograms[s, u])
 
 
 def _places(known: dict[K, int], names: list[K]) -> NDArray[np.intp]:
@@ -121,34 +103,9 @@ def _places(known: dict[K, int], names: list[K]) -> NDArray[np.intp]:
     return np.array([known.setdefault(name, len(known)) for name in names], dtype=np.intp)
 
 
-def tally_batches(layout: Layout, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """What a worker keeps of its rows. Its error is a record too: engines pass exceptions on as mere text."""
+def tally_batches(layout: Layout, batches: Iterable[pa.RecordBatch]) -> Iterator[Record]:
+    """What a worker keeps of its rows."""
     tally = Tally(layout)
-    try:
-        for batch in batches:
-            tally.add(batch)
-    except EvaluationError as error:
-        words = json.dumps([error.what, error.why, error.remedy])
-        yield pa.RecordBatch.from_pylist([_row((FAILED, words, ""), b"", b"")], schema=SCHEMA)
-        return
-    yield tally.record()
-
-
-def merge(records: Iterable[pa.RecordBatch]) -> dict[Key, tuple[FloatArray, NDArray[np.int64]]]:
-    """The records of several workers added up: sums and histogram counts.
-
-    Raises:
-        EvaluationError: The error of a worker that could not go on.
-    """
-    merged: dict[Key, tuple[FloatArray, NDArray[np.int64]]] = {}
-    for row in (row for record in records for row in record.to_pylist()):
-        key = (row["axis"], row["value"], row["unit"])
-        if key[0] == FAILED:
-            what, why, remedy = json.loads(key[1])
-            raise EvaluationError(what, why=why, remedy=remedy)
-        sums = np.frombuffer(row["sums"])
-        counts = np.frombuffer(row["histogram"], dtype=np.int32).astype(np.int64)
-        if key in merged:
-            sums, counts = sums + merged[key][0], counts + merged[key][1]
-        merged[key] = (sums, counts)
-    return merged
+    for batch in batches:
+        tally.add(batch)
+    yield from tally.records()
