@@ -97,14 +97,14 @@ def evolve(name: TableName, table: DeltaTable, declaration: Table) -> None:
     if missing := [_field(c, nullable=True) for c in declaration.columns if c.name not in stored]:
         table.alter.add_columns(missing)
     for column in declaration.columns:
-        if column.name in stored and dict(stored[column.name].metadata) != _column_metadata(column):
-            table.alter.set_column_metadata(column.name, _column_metadata(column))
+        wanted = _column_metadata(column)
+        if column.name in stored and not wanted.items() <= dict(stored[column.name].metadata).items():
+            table.alter.set_column_metadata(column.name, wanted)
     if table.metadata().description != declaration.description:
         table.alter.set_table_description(declaration.description)
-    wanted = _properties(declaration)
-    configuration = table.metadata().configuration
-    if any(configuration.get(key) != value for key, value in wanted.items()):
-        table.alter.set_table_properties(wanted, raise_if_not_exists=False)
+    properties = _properties(declaration)
+    if not properties.items() <= dict(table.metadata().configuration).items():
+        table.alter.set_table_properties(properties, raise_if_not_exists=False)
 
 
 def check_evolution(name: TableName, table: DeltaTable, declaration: Table) -> None:
@@ -164,7 +164,7 @@ def describe(table: DeltaTable) -> Description:
                 name=field.name,
                 type=_type_of(field),
                 description=str(field.metadata.get("comment", "")),
-                unit=field.metadata.get(UNIT),
+                unit=field.metadata.get(UNIT) or None,
                 declared=field.name in declared,
             )
             for field in table.schema().fields
@@ -219,7 +219,7 @@ def _field(column: Column, *, nullable: bool) -> Field:
 
 
 def _column_metadata(column: Column) -> dict[str, str]:
-    return {"comment": column.description} | ({UNIT: column.unit} if column.unit else {})
+    return {"comment": column.description, UNIT: column.unit or ""}
 
 
 def _type_of(field: Field) -> str:

@@ -5,10 +5,10 @@ A count is recorded for each, even where it is zero, so that "no violations" dif
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
@@ -24,8 +24,8 @@ VIOLATED = "violated"
 DUPLICATE_KEY = "duplicate_key"
 NULL_KEY = "null_key"
 
-_ROWS = "_gatehouse_rows"
 _EXAMPLES = 3
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,22 +61,18 @@ def check(
         ConfigurationError: a condition does not parse or names an unknown column.
         ExpectationFailed: rows violate an expectation whose action is `fail`.
     """
-    violations = {e.name: _violation(frame, e, table) for e in expectations}
-    counts = _count(frame, expectations, violations, table)
-    _refuse_failures(frame, expectations, violations, counts, keys)
-    marks = [F.when(violations[e.name], F.lit(e.name)) for e in expectations if e.action is Action.QUARANTINE]
-    if not marks:
+    _refuse_wrong_types(frame, expectations, table)
+    counts = _count(frame, expectations, table)
+    _refuse_failures(frame, expectations, counts, keys)
+    quarantining = [e for e in expectations if e.action is Action.QUARANTINE]
+    if not quarantining:
         nothing = F.array().cast("array<string>")
         return Checked(counts=counts, good=frame, quarantined=frame.where(F.lit(False)).withColumn(VIOLATED, nothing))
-    violated = F.filter(F.array(*marks), lambda name: name.isNotNull())
-    any_violated = reduce(
-        lambda a, b: a | b, (violations[e.name] for e in expectations if e.action is Action.QUARANTINE)
+    violated = F.filter(
+        F.array(*[F.when(_violation(e), F.lit(e.name)) for e in quarantining]), lambda name: name.isNotNull()
     )
-    return Checked(
-        counts=counts,
-        good=frame.where(~any_violated),
-        quarantined=frame.where(any_violated).withColumn(VIOLATED, violated),
-    )
+    bad = reduce(lambda a, b: a | b, [_violation(e) for e in quarantining])
+    return Checked(counts=counts, good=frame.where(~bad), quarantined=frame.where(bad).withColumn(VIOLATED, violated))
 
 
 def duplicate_keys(frame: DataFrame, keys: Sequence[str]) -> DataFrame:
@@ -105,15 +101,34 @@ def single_rows(frame: DataFrame, keys: Sequence[str]) -> tuple[DataFrame, DataF
     )
 
 
-def _violation(frame: DataFrame, expectation: Expectation, table: str) -> Column:
-    condition = F.expr(expectation.condition)
+def _evaluated(
+    run: Callable[[Sequence[Expectation]], _Result], expectations: Sequence[Expectation], table: str
+) -> _Result:
+    """Evaluate all expectations at once; if the engine refuses, find the one it refuses."""
     try:
-        type_ = frame.select(condition.alias("c")).schema["c"].dataType.simpleString()
-    except PySparkException as error:
-        raise _wrong(expectation, table, first_line(error)) from error
-    if type_ != "boolean":
-        raise _wrong(expectation, table, f"it is of type {type_}, not boolean")
-    return ~F.coalesce(condition, F.lit(True))
+        return run(expectations)
+    except PySparkException:
+        run([])  # if this fails too, it is the rows that cannot be computed, not an expectation
+        for expectation in expectations:
+            try:
+                run([expectation])
+            except PySparkException as error:
+                raise _wrong(expectation, table, first_line(error)) from error
+        raise
+
+
+def _refuse_wrong_types(frame: DataFrame, expectations: Sequence[Expectation], table: str) -> None:
+    def types(some: Sequence[Expectation]) -> list[str]:
+        conditions = [F.expr(e.condition).alias(f"_{i}") for i, e in enumerate(some)]
+        return [field.dataType.simpleString() for field in frame.select(*conditions).schema]
+
+    for expectation, type_ in zip(expectations, _evaluated(types, expectations, table), strict=True):
+        if type_ != "boolean":
+            raise _wrong(expectation, table, f"it is of type {type_}, not boolean")
+
+
+def _violation(expectation: Expectation) -> Column:
+    return ~F.coalesce(F.expr(expectation.condition), F.lit(True))
 
 
 def _wrong(expectation: Expectation, table: str, reason: str) -> ConfigurationError:
@@ -125,26 +140,24 @@ def _wrong(expectation: Expectation, table: str, reason: str) -> ConfigurationEr
     )
 
 
-def _count(
-    frame: DataFrame, expectations: Sequence[Expectation], violations: dict[str, Column], table: str
-) -> tuple[ExpectationCount, ...]:
+def _count(frame: DataFrame, expectations: Sequence[Expectation], table: str) -> tuple[ExpectationCount, ...]:
+    def count(some: Sequence[Expectation]) -> list[int]:
+        sums = [F.sum(F.when(_violation(e), 1).otherwise(0)) for e in some]
+        filled = [F.coalesce(s, F.lit(0)).alias(f"_{i}") for i, s in enumerate(sums)]
+        return list(frame.agg(F.count(F.lit(1)).alias("_rows"), *filled).collect()[0])
+
     if not expectations:
         return ()
-    sums = [
-        F.coalesce(F.sum(F.when(violations[e.name], 1).otherwise(0)), F.lit(0)).alias(f"_{i}")
-        for i, e in enumerate(expectations)
-    ]
-    row = frame.agg(F.count(F.lit(1)).alias(_ROWS), *sums).collect()[0]
+    rows, *violations = _evaluated(count, expectations, table)
     return tuple(
-        ExpectationCount(table=table, name=e.name, action=e.action, rows_checked=row[_ROWS], violations=row[f"_{i}"])
-        for i, e in enumerate(expectations)
+        ExpectationCount(table=table, name=e.name, action=e.action, rows_checked=rows, violations=number)
+        for e, number in zip(expectations, violations, strict=True)
     )
 
 
 def _refuse_failures(
     frame: DataFrame,
     expectations: Sequence[Expectation],
-    violations: dict[str, Column],
     counts: Sequence[ExpectationCount],
     keys: Sequence[str],
 ) -> None:
@@ -154,7 +167,7 @@ def _refuse_failures(
     found = []
     for expectation in (e for e in expectations if e.name in failed):
         count = failed[expectation.name]
-        shown = frame.where(violations[expectation.name]).select(*(keys or frame.columns)).limit(_EXAMPLES)
+        shown = frame.where(_violation(expectation)).select(*(keys or frame.columns)).limit(_EXAMPLES)
         examples = "; ".join(", ".join(f"{k}={v}" for k, v in row.asDict().items()) for row in shown.collect())
         found.append(
             f"{expectation.name} ({expectation.condition}): {count.violations} of {count.rows_checked} rows, "

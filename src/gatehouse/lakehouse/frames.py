@@ -19,13 +19,9 @@ if TYPE_CHECKING:
 OUTSIDE = "GATEHOUSE_ROW_OUTSIDE_THE_REPLACED_STRETCH"
 MATCHED = "_gatehouse_matched"
 
-_PYTHON_TYPES: dict[str, type] = {
-    "string": str,
-    "int": int,
-    "bigint": int,
-    "date": date,
-    "timestamp": datetime,
-}
+_PYTHON_TYPES: dict[str, type] = {"string": str, "int": int, "bigint": int, "date": date, "timestamp": datetime}
+_LOOKALIKES: dict[type, type] = {int: bool, date: datetime}
+"""A bool is an int to Python, and a datetime is a date; not to SQL."""
 
 
 def fit(name: TableName, frame: DataFrame, stored: StructType, declared: Sequence[str]) -> DataFrame:
@@ -59,7 +55,10 @@ def check_condition(name: TableName, where: Equals | Between, stored: StructType
     """Raise DataError unless the condition names a column of the table and compares it with values of its type."""
     types = {field.name: field.dataType.simpleString() for field in stored}
     expected = _PYTHON_TYPES.get(types.get(where.column, ""))
-    if expected is None or any(type(value) is not expected for value in where.values):
+    lookalike = _LOOKALIKES.get(expected, ()) if expected else ()
+    if expected is None or any(
+        not isinstance(value, expected) or isinstance(value, lookalike) for value in where.values
+    ):
         raise DataError(
             f"Rows of {name} cannot be chosen by {where!r}.",
             why=f"The column is {types.get(where.column, 'not in the table')}: comparing it with another type could "

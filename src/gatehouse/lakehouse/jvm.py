@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -30,6 +31,7 @@ _CONFIGURATION = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "OFF",
+    "spark.sql.warehouse.dir": f"{os.devnull}/warehouse",  # no table goes anywhere but to the lakehouse
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData -Duser.timezone=UTC",
 }
 
@@ -37,6 +39,7 @@ _CONFIGURATION = {
 def start_jvm() -> SparkSession:
     """A session on two local threads; PlatformError if Java or Delta's jar cannot be had."""
     _require_java()
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)  # says again what is raised
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     os.environ["PYSPARK_PYTHON"] = sys.executable
     from pyspark.sql import SparkSession

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _SAFE_ON_SAIL = re.compile(r"[A-Za-z0-9_./:@!$&'()+,;=\\-]*")
-_SHOWN = "gatehouse.shown_lakehouse"
 
 
 class Naming(Protocol):
@@ -39,8 +38,8 @@ class Naming(Protocol):
     def forget(self, catalog: str, schema: str) -> None:
         """The schema's tables are gone."""
 
-    def expose(self, names: Iterable[TableName]) -> None:
-        """Make these readable in SQL by their three-level names, if the engine can."""
+    def expose(self, catalog: str, names: Iterable[TableName]) -> None:
+        """Make these, and nothing else, readable in SQL by their names in the catalog, if the engine can."""
 
 
 class SailNaming:
@@ -74,13 +73,11 @@ class SailNaming:
         self._sql(f"DROP DATABASE IF EXISTS `{FOLDERS_CATALOG}`.`{self._prefix}__{catalog}__{schema}` CASCADE")
         self._sql(f"DROP DATABASE IF EXISTS `{catalog}`.`{schema}` CASCADE")
 
-    def expose(self, names: Iterable[TableName]) -> None:
+    def expose(self, catalog: str, names: Iterable[TableName]) -> None:
         """Put a view over each table under its own name, with the columns it has now."""
-        names = tuple(names)
-        if self._spark.conf.get(_SHOWN, None) != self._prefix:
-            for catalog, schema in dict.fromkeys((n.catalog, n.schema) for n in names):
-                self._sql(f"DROP DATABASE IF EXISTS `{catalog}`.`{schema}` CASCADE")
-            self._spark.conf.set(_SHOWN, self._prefix)
+        for row in self._spark.sql(f"SHOW DATABASES IN `{catalog}`").collect():
+            if row["name"] != "default":
+                self._sql(f"DROP DATABASE `{catalog}`.`{row['name']}` CASCADE")
         for name in names:
             target = self.target(name)
             self._sql(f"CREATE DATABASE IF NOT EXISTS `{name.catalog}`.`{name.schema}`")
@@ -108,7 +105,7 @@ class PathNaming:
     def forget(self, catalog: str, schema: str) -> None:
         """Nothing is remembered."""
 
-    def expose(self, names: Iterable[TableName]) -> None:
+    def expose(self, catalog: str, names: Iterable[TableName]) -> None:
         """Not possible: open-source Spark knows Delta in `spark_catalog` only, where names have two levels."""
 
 

@@ -176,7 +176,7 @@ def _start_sail(catalogs: Sequence[str]) -> tuple[SparkSession, Any]:
 
 @contextmanager
 def _without_workspace_settings() -> Iterator[None]:
-    """Sail would take these for its own Unity Catalog client; the embedded lakehouse has no business with a workspace."""
+    """Sail would take these for its own Unity Catalog client, and the embedded lakehouse knows no workspace."""
     hidden = {k: v for k, v in os.environ.items() if k.startswith(_WORKSPACE_SETTINGS)}
     for key in hidden:
         del os.environ[key]

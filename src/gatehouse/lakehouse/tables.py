@@ -87,7 +87,7 @@ class DeltaTables:
         Columns that the stored table lacks are added, null in old rows. Stored columns that are no longer declared
         stay and are null in new rows. Raises TableMismatch if the two do not fit, and then changes nothing.
         """
-        with self._writing(name, f"create {name}"):
+        with self._writing(name.catalog, name.schema, f"create {name}"):
             path = self._path(name)
             if delta_log.is_table(path):
                 delta_log.evolve(name, delta_log.opened(name, path), table)
@@ -95,7 +95,7 @@ class DeltaTables:
                 delta_log.create(name, path, table)
 
     def read(self, name: TableName, *, version: int | None = None) -> DataFrame:
-        """The rows of one version, by default the last one now, whenever they are computed. StateError if it is missing."""
+        """The rows of one version, by default what is the last one now. StateError if there is no such version."""
         with translated(f"read {name}"):
             pinned = delta_log.opened(name, self._path(name), version).version()
             reader = self._spark.read.format("delta").option("versionAsOf", pinned)
@@ -115,7 +115,7 @@ class DeltaTables:
 
     def append(self, name: TableName, frame: DataFrame, *, metadata: Metadata | None = None) -> int:
         """Add rows; returns the version, unchanged if there were none. Run twice, it adds them twice."""
-        with self._writing(name, f"append to {name}"):
+        with self._writing(name.catalog, name.schema, f"append to {name}"):
             rows = self._fitted(name, frame)
             retry_conflicts(lambda: self._append(name, rows, metadata))
             return self.version(name)
@@ -126,7 +126,7 @@ class DeltaTables:
         Raises:
             DataError: a key is null, or two rows share one.
         """
-        with self._writing(name, f"merge into {name}"), self._staged(name, frame) as rows:
+        with self._writing(name.catalog, name.schema, f"merge into {name}"), self._staged(name, frame) as rows:
             _refuse_ambiguous(name, rows, keys)
             retry_conflicts(lambda: self._merge(name, rows, keys, metadata))
             return self.version(name)
@@ -139,7 +139,7 @@ class DeltaTables:
         Raises:
             DataError: one of the rows does not satisfy `where`, or `where` does not fit the table.
         """
-        with self._writing(name, f"replace rows of {name}"):
+        with self._writing(name.catalog, name.schema, f"replace rows of {name}"):
             stored = self._stored(name)
             frames.check_condition(name, where, stored.schema)
             rows = frames.guarded(self._fitted(name, frame), where)
@@ -148,12 +148,12 @@ class DeltaTables:
 
     def drop_schema(self, catalog: str, schema: str) -> None:
         """Remove a schema with all its tables, at once for every reader; nothing happens if it is not there."""
-        name = TableName(catalog, schema, "all")
-        with self._writing(name, f"drop {catalog}.{schema}"):
-            trash = self._root / "trash"
-            if (self._folder / catalog / schema).exists():
-                trash.mkdir(exist_ok=True)
-                (self._folder / catalog / schema).rename(trash / uuid.uuid4().hex)
+        with self._writing(catalog, schema, f"drop {catalog}.{schema}"):
+            folder = self._folder / catalog / schema
+            trash = self._root / "trash" / f"{catalog}.{schema}"
+            if folder.exists():
+                trash.mkdir(parents=True, exist_ok=True)
+                folder.rename(trash / uuid.uuid4().hex)
             self._naming.forget(catalog, schema)
             shutil.rmtree(trash, ignore_errors=True)
 
@@ -162,8 +162,7 @@ class DeltaTables:
 
         They are views, so SQL cannot write to them. Tables created later are seen after the next call.
         """
-        for schema in self.schemas(catalog):
-            self._naming.expose(self.names(catalog, schema))
+        self._naming.expose(catalog, [n for schema in self.schemas(catalog) for n in self.names(catalog, schema)])
 
     def _path(self, name: TableName) -> Path:
         return self._folder / name.catalog / name.schema / name.table
@@ -181,18 +180,17 @@ class DeltaTables:
         return frames.fit(name, frame, stored.schema, stored.declared)
 
     @contextmanager
-    def _writing(self, name: TableName, doing: str) -> Iterator[None]:
-        if (name.catalog, name.schema) not in self._writable:
+    def _writing(self, catalog: str, schema: str, doing: str) -> Iterator[None]:
+        if (catalog, schema) not in self._writable:
             own = ", ".join(sorted(f"{c}.{s}" for c, s in self._writable)) or "nothing"
             raise AccessDenied(
-                f"Cannot {doing}: this session reads {name.catalog}.{name.schema} and may not write there.",
+                f"Cannot {doing}: this session may not write to {catalog}.{schema}.",
                 why="An environment is written by its own pipelines alone.",
-                remedy=f"This session writes {own}. Choose the environment of {name.catalog} with --env, if you mean that.",
+                remedy=f"This session writes {own}. If you mean {catalog}, choose its environment with --env.",
             )
-        with translated(f"Cannot {doing}"):
-            subject = f"{name.catalog}.{name.schema}"
-            with writer_lock(self._root / "locks", subject, timeout=self._lock_timeout):
-                yield
+        lock = writer_lock(self._root / "locks", f"{catalog}.{schema}", timeout=self._lock_timeout)
+        with translated(f"Cannot {doing}"), lock:
+            yield
 
     @contextmanager
     def _staged(self, name: TableName, frame: DataFrame) -> Iterator[DataFrame]:
@@ -222,8 +220,9 @@ class DeltaTables:
         except Exception as error:
             if frames.OUTSIDE not in str(error):
                 raise
+            value = first_line(error, containing=frames.OUTSIDE).partition(f"{frames.OUTSIDE}: ")[2]
             raise DataError(
-                f"A row for {name} lies outside the rows it would replace ({where}): {first_line(error)}",
+                f"A row for {name} has {where.column} = {value}, outside the rows it would replace ({where}).",
                 why="It would be added next to rows that stay, and once more with every run. Nothing was written.",
                 remedy="Cut the rows where they are made, or replace a stretch that covers them.",
             ) from error
