@@ -1,0 +1,84 @@
+"""One Spark session for the whole run, and a throw-away lakehouse for each test.
+
+`pytest --engine jvm` runs the same tests on full Spark (in an environment that has it: `make test-jvm`). A test that pins
+what one engine does says so with `@pytest.mark.engine("sail")`, and is skipped, with that reason, on the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatehouse.errors import PlatformError
+from gatehouse.lakehouse.session import Engine, close_session, installed_engine, open_session
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from gatehouse.lakehouse.tables import DeltaTables
+
+CATALOGS = ("dev", "staging", "prod")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--engine",
+        choices=[Engine.SAIL.value, Engine.JVM.value],
+        help="Engine that runs the Spark tests. [default: the one that is installed]",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "engine(name): only for this engine; skipped on another")
+    wanted = config.getoption("--engine")
+    try:
+        installed = installed_engine().value
+    except PlatformError as error:
+        raise pytest.UsageError(str(error)) from error
+    if wanted not in (None, installed):
+        raise pytest.UsageError(
+            f"--engine {wanted}, but this environment has {installed}. Next: make test-{'jvm' if wanted == 'jvm' else 'unit'}"
+        )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    installed = installed_engine().value
+    for mark in item.iter_markers("engine"):
+        if mark.args != (installed,):
+            pytest.skip(f"is about the engine {mark.args[0]}; this run is on {installed}")
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """The engine of this run."""
+    return installed_engine()
+
+
+@pytest.fixture(scope="session")
+def spark(engine: Engine) -> Iterator[SparkSession]:
+    """The session of this run; commands that open one in this process are given the same."""
+    session = open_session(engine, catalogs=CATALOGS)
+    yield session
+    close_session(session)
+
+
+@pytest.fixture
+def lakehouse_root(tmp_path: Path) -> Path:
+    """Folder of a lakehouse that is the test's own, and still empty."""
+    return tmp_path / "lakehouse"
+
+
+@pytest.fixture
+def tables(spark: SparkSession, engine: Engine, lakehouse_root: Path) -> Callable[..., DeltaTables]:
+    """Opens the port on the test's lakehouse: `tables()` writes dev.main, `tables(("prod", "main"))` that."""
+    from gatehouse.lakehouse.tables import DeltaTables
+
+    def open_port(*writable: tuple[str, str], lock_timeout: float = 5) -> DeltaTables:
+        return DeltaTables(
+            spark, engine, lakehouse_root, writable=writable or [("dev", "main")], lock_timeout=lock_timeout
+        )
+
+    return open_port
