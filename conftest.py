@@ -1,7 +1,7 @@
 """One Spark session for the whole run, and a throw-away lakehouse for each test.
 
-`pytest --engine jvm` runs the same tests on full Spark (in an environment that has it: `make test-jvm`). A test that pins
-what one engine does says so with `@pytest.mark.engine("sail")`, and is skipped, with that reason, on the other.
+`pytest --engine jvm` runs the same tests on full Spark (in an environment that has it: `make test-jvm`). A test that
+pins what one engine does says so with `@pytest.mark.engine("sail")`, and is skipped, with that reason, on the other.
 """
 
 from __future__ import annotations
@@ -39,9 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
     except PlatformError as error:
         raise pytest.UsageError(str(error)) from error
     if wanted not in (None, installed):
-        raise pytest.UsageError(
-            f"--engine {wanted}, but this environment has {installed}. Next: make test-{'jvm' if wanted == 'jvm' else 'unit'}"
-        )
+        command = "make test-jvm" if wanted == Engine.JVM else "make test-unit"
+        raise pytest.UsageError(f"--engine {wanted}, but this environment has {installed}. Next: {command}")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
