@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gatehouse.errors import EvaluationError
 from gatehouse.evaluation.metrics import Metric, Ratio, Task, WholeSample
-from gatehouse.evaluation.one_pass import Key, Record, arrow_table, sum_over_rows
+from gatehouse.evaluation.one_pass import Key, Record, arrow_table, in_order, sum_over_rows
 from gatehouse.evaluation.rows import Layout, Sums, read_rows
 from gatehouse.evaluation.tally import REFUSED, WHOLE, tally_batches
 from gatehouse.evaluation.whole_sample import LeftOut, leave_out_units
@@ -213,7 +213,7 @@ def _assemble(
             why="Without rows there is nothing to measure.",
             remedy="Check the window of the hold-out, and that its labels have arrived.",
         )
-    units = _in_order({unit for _, _, unit in totals})
+    units = in_order({unit for _, _, unit in totals})
     keys = sorted({(axis, value) for axis, value, _ in totals})
     unit_places = {unit: u for u, unit in enumerate(units)}
     key_places = {key: s for s, key in enumerate(keys)}
@@ -235,11 +235,6 @@ def _assemble(
         histograms=histograms,
         left_out=_left_out(layout, metrics, keys, units, read),
     )
-
-
-def _in_order(units: set[str]) -> list[str]:
-    numbers = all(u.lstrip("-").isdecimal() for u in units)
-    return sorted(units, key=lambda u: (int(u), u) if numbers else (0, u))
 
 
 def _left_out(
