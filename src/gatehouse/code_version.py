@@ -6,8 +6,10 @@ import hashlib
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+
+from gatehouse.errors import PlatformError
 
 _TRAINING_MODULES = (
     "gatehouse.project",
@@ -40,7 +42,7 @@ def code_version(use_case: str, root: Path) -> CodeVersion:
     return CodeVersion(
         commit=(commit + ("+changes" if changed else "")) or "unknown",
         author=_git(root, "log", "-1", "--format=%ae") or "unknown",
-        training_digest=_digest([*_package_files(use_case), *map(_module_file, _TRAINING_MODULES)]),
+        training_digest=_digest([*_package_files(use_case), *((m, _file(m)) for m in _TRAINING_MODULES)]),
     )
 
 
@@ -67,12 +69,19 @@ def _digest(files: Iterable[tuple[str, Path]]) -> str:
 
 
 def _package_files(package: str) -> list[tuple[str, Path]]:
-    module = import_module(package.partition(".")[0])
-    found = Path(str(module.__file__))
+    found = _file(package.partition(".")[0])
     if found.name != "__init__.py":
         return [(found.name, found)]
-    return [(str(p.relative_to(found.parent.parent).as_posix()), p) for p in found.parent.rglob("*.py")]
+    return [(p.relative_to(found.parent.parent).as_posix(), p) for p in found.parent.rglob("*.py")]
 
 
-def _module_file(module: str) -> tuple[str, Path]:
-    return (module, Path(str(import_module(module).__file__)))
+def _file(module: str) -> Path:
+    """Where a module's source lies; found without importing it, because most of them are heavy."""
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise PlatformError(
+            f"The source of {module} cannot be found.",
+            why="A candidate is known by the code that trained it.",
+            remedy="Install the package again: uv sync",
+        )
+    return Path(spec.origin)

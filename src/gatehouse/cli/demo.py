@@ -29,8 +29,8 @@ def command(found: dict[str, Path | None], picture: Path | None) -> None:
     from rich.console import Console
 
     from gatehouse.cli.display import TerminalProgress
-    from gatehouse.cli.world import open_world, place
     from gatehouse.cli.story import tell
+    from gatehouse.cli.world import open_world, place
 
     console = Console(highlight=False, record=picture is not None, width=100 if picture is not None else None)
     with open_world(place(found)) as world:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ def load_project(settings: Settings) -> Project:
     from gatehouse.project import Project
 
     module, _, attribute = settings.environments.project.partition(":")
+    if str(settings.root) not in sys.path:
+        sys.path.append(str(settings.root))  # a use case may lie beside its conf/, without being installed
     try:
         project = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gatehouse.errors import StateError
 
-PREFIX = "gatehouse."
+PREFIX = "gatehouse_"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +38,8 @@ class Lineage:
 
     def to_tags(self) -> dict[str, str]:
         """Registry tags, one per field."""
-        return {f"{PREFIX}{name}": _to_text(content) for name, content in asdict(self).items()}
+        fields_by_name = {**asdict(self), "data_versions": _grouped(self.data_versions)}
+        return {f"{PREFIX}{name}": _to_text(content) for name, content in fields_by_name.items()}
 
     @classmethod
     def from_tags(cls, tags: Mapping[str, str], version: str) -> Lineage:
@@ -54,9 +55,22 @@ class Lineage:
             raise StateError(
                 f"Version {version} has no readable tag {', '.join(wrong)}.",
                 why="Without its lineage nobody can say what it was trained on, nor keep the hold-out from it.",
-                remedy="Train the version again with `gatehouse run training`; do not edit gatehouse.* tags.",
+                remedy="Train the version again with `gatehouse run training`; do not edit gatehouse_* tags.",
             )
-        return cls(**read)
+        return cls(**{**read, "data_versions": _flat(read["data_versions"])})
+
+
+def _grouped(versions: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """By catalog and schema, which shortens them: Unity Catalog's tags hold a thousand characters."""
+    grouped: dict[str, dict[str, int]] = {}
+    for name, version in versions.items():
+        schema, _, table = name.rpartition(".")
+        grouped.setdefault(schema, {})[table] = version
+    return grouped
+
+
+def _flat(grouped: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    return {f"{schema}.{table}": v for schema, tables in grouped.items() for table, v in tables.items()}
 
 
 def _to_text(content: object) -> str:

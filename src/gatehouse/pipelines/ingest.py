@@ -168,7 +168,7 @@ def _set_aside(context: Context, table: Table, checked: Checked, contradictions:
     context.tables.create(name, declared)
     rows = (
         checked.quarantined.withColumn("violated", F.concat_ws(",", "violated"))
-        .unionByName(contradictions.withColumn("violated", F.lit("duplicate_key")))
+        .unionByName(contradictions)
         .withColumn("quarantined_at", F.lit(context.as_of))
     )
     content = [c for c in declared.names if c != "quarantined_at"]

@@ -44,7 +44,8 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Monitored:
-    """What a run found. `drifted` are features beyond the alert threshold with their index, largest first."""
+    """What a run found. `drifted` are features with their population stability index, largest first, where it is beyond
+    both the alert threshold and what ordinary windows of this length show."""
 
     window_start: datetime
     window_end: datetime
@@ -246,8 +247,13 @@ def _write(context: Context, figures: list[Figure], start: datetime) -> None:
 def _found(context: Context, figures: list[Figure], start: datetime, versions: dict[str, int]) -> Monitored:
     newest = max(versions, key=lambda v: (len(v), v), default="")
     whole = [f for f in figures if f.model_version == newest and not f.unit]
+    usual = {f.subject: f.value or 0.0 for f in whole if f.metric == "drift_usual"}
     alert = context.settings.monitoring.drift_alert
-    drifted = [(f.subject, f.value) for f in whole if f.metric == "drift_psi" and f.value and f.value > alert]
+    drifted = [
+        (f.subject, f.value)
+        for f in whole
+        if f.metric == "drift_psi" and f.value is not None and f.value > max(alert, usual.get(f.subject, 0.0))
+    ]
     names = {m.name for m in context.project.metrics}
     label = context.project.label.name
     return Monitored(

@@ -18,7 +18,7 @@ from gatehouse.evaluation import drift
 from gatehouse.evaluation.point import value
 from gatehouse.lakehouse.lineage import PREFIX, Lineage
 from gatehouse.pipelines.context import Context
-from gatehouse.pipelines.dataset import EVENT_TIME, Pinned, build, pin
+from gatehouse.pipelines.dataset import EVENT_TIME, UNIT, Pinned, build, pin
 from gatehouse.pipelines.search import Split, Tried, best_first, search, try_options
 from gatehouse.pipelines.windows import Windows, windows
 from gatehouse.project import FittedModel, Options
@@ -102,7 +102,7 @@ def _train(
             for table, delta_version in lineage.data_versions.items():
                 run.log_table_input(table, delta_version, "training")
             run.log_dict({"mean_absolute_contribution": dict(importances)}, "importances.json")
-            run.log_dict(_reference(context, split.features, model), REFERENCE)
+            run.log_dict(_reference(context, fit_on, model), REFERENCE)
             card = model_card(project, lineage, measured, by_baseline, importances, rows=len(fit_on))
             run.log_text(card, "model_card.md")
             source = _save(context, model, split.features)
@@ -134,7 +134,7 @@ def _labelled(context: Context, pinned: Pinned, stretch: Windows) -> pd.DataFram
     project = context.project
     label = project.label.name
     keys = list(project.event_table.primary_key)
-    wanted = list(dict.fromkeys([*keys, EVENT_TIME, label, *project.features, *project.baseline.columns]))
+    wanted = list(dict.fromkeys([*keys, EVENT_TIME, UNIT, label, *project.features, *project.baseline.columns]))
     built = build(context, pinned, after=stretch.train_start, until=stretch.hold_out_end)
     frame = built.where(F.col(label).isNotNull()).select(*wanted).toPandas()
     return frame.sort_values([EVENT_TIME, *keys], ignore_index=True)
@@ -197,10 +197,12 @@ def _measure(context: Context, frame: pd.DataFrame, prediction: object) -> dict[
     return {m.name: value(m, label, prediction) for m in context.project.metrics}  # type: ignore[arg-type]
 
 
-def _reference(context: Context, features: pd.DataFrame, model: FittedModel) -> dict[str, object]:
-    predicted = model.predict(features)
-    frame = features.assign(prediction=predicted if predicted.ndim == 1 else predicted.argmax(axis=1))
-    return drift.reference(frame, columns=[*context.project.features, "prediction"]).to_dict()
+def _reference(context: Context, fit_on: pd.DataFrame, model: FittedModel) -> dict[str, object]:
+    """The distributions of features and predictions in training, with how much they vary from unit to unit."""
+    features = list(context.project.features)
+    predicted = model.predict(fit_on[features])
+    frame = fit_on[[*features, UNIT]].assign(prediction=predicted if predicted.ndim == 1 else predicted.argmax(axis=1))
+    return drift.reference(frame, [*features, "prediction"], unit=UNIT).to_dict()
 
 
 def _save(context: Context, model: FittedModel, features: pd.DataFrame) -> str:
