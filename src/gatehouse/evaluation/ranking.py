@@ -55,6 +55,13 @@ def bin_scores() -> FloatArray:
     return np.asarray(1.0 / (1.0 + np.exp(-logit)), dtype=np.float64)
 
 
+def equal_groups(rows: FloatArray, groups: int) -> NDArray[np.intp]:
+    """For each bin the group, 0 to groups - 1, that its middle row falls in when groups have equal sizes."""
+    middles = _half_own(rows) / max(rows.sum(), 1.0)
+    group: NDArray[np.intp] = np.minimum((middles * groups).astype(np.intp), groups - 1)
+    return group
+
+
 def roc_auc(positives: FloatArray, negatives: FloatArray) -> Ranked:
     """The share of (positive, negative) pairs in the right order, pairs within a bin counted half."""
     all_positives, all_negatives = positives.sum(), negatives.sum()

@@ -44,6 +44,9 @@ class SliceKey:
         """`all`, or `column=value`."""
         return f"{self.column}={self.value}" if self.column else "all"
 
+    def __str__(self) -> str:
+        return self.name
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refusals:
@@ -85,6 +88,7 @@ class UnitStatistics:
     slices: tuple[SliceKey, ...]
     units: tuple[str, ...]
     refusals: Refusals
+    has_decisions: bool  # whether it is known when a prediction is right, which flips need
     sums: Sums
     histograms: NDArray[np.int64]  # (S, U, C, 2, bins): rows of class 0, 1 per score bin; (S, U, 0)
     # if not binary
@@ -94,6 +98,15 @@ class UnitStatistics:
     def ratios(self) -> tuple[Ratio, ...]:
         """The ratio metrics, in the order of the arrays' last axis."""
         return tuple(m for m in self.metrics if isinstance(m, Ratio))
+
+    def ratio(self, metric: Ratio) -> int:
+        """The place of a ratio metric on the arrays' last axis."""
+        return _position(metric.name, [m.name for m in self.ratios], "metric")
+
+    def left_out_of(self, metric: WholeSample) -> LeftOut:
+        """A whole-sample metric's values with each unit left out."""
+        names = list(self.left_out)
+        return self.left_out[names[_position(metric.name, names, "metric")]]
 
     def contender(self, name: str) -> int:
         """The place of a contender on the arrays' axis."""
@@ -109,8 +122,8 @@ def _position(wanted: object, known: Sequence[object], kind: str) -> int:
         return known.index(wanted)
     raise EvaluationError(
         f"There are no statistics of {kind} {wanted}.",
-        why="Nothing was measured for it.",
-        remedy=f"Choose from: {', '.join(map(str, known))}.",
+        why="Nothing was collected for it.",
+        remedy=f"Collect them, or choose from: {', '.join(map(str, known)) or 'nothing'}.",
     )
 
 
@@ -231,6 +244,7 @@ def _assemble(
         slices=tuple(SliceKey(layout.slices[a], v) if a != WHOLE else SliceKey() for a, v in keys),
         units=tuple(units),
         refusals=refusals,
+        has_decisions=layout.task is not Task.REGRESSION or layout.tolerance is not None,
         sums=layout.sums(sums),
         histograms=histograms,
         left_out=_left_out(layout, metrics, keys, units, read),
