@@ -53,6 +53,7 @@ __all__ = [
     "Action",
     "Baseline",
     "Column",
+    "ConfigurationError",
     "Estimator",
     "Events",
     "Expectation",
