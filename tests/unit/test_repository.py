@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "progress": set(),
     "code_version": {"errors"},
     "settings": {"errors"},
-    "evaluation": {"errors"},
+    "evaluation": {"errors", "project"},
     "project": {"errors", "evaluation"},
     "lakehouse": {"errors", "project"},
     "gates": {"errors", "settings", "evaluation", "project", "lakehouse"},
