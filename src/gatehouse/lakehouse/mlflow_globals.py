@@ -18,13 +18,15 @@ SETTINGS = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     # A pooled connection outlives the file it was opened on, and a fork: what it writes then is lost without a word.
     "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # long work shows its progress elsewhere
     "MLFLOW_TRUNCATE_LONG_VALUES": "false",  # a parameter that is too long is an error, not another parameter
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven worker processes that nothing here needs
 }
-"""Environment variables, set unless the user has set them. Processes that are started from here inherit them."""
+"""Environment variables, set unless the user has set them."""
 
 _QUIET = {
     "mlflow.utils.environment": logging.ERROR,
+    "mlflow.utils.uv_utils": logging.ERROR,
     # These print a traceback for what is raised, and told in our words, anyway.
     "mlflow.store.db.utils": logging.CRITICAL,
     "alembic": logging.ERROR,
@@ -32,10 +34,15 @@ _QUIET = {
 _URI_VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_ID")
 
 
-def import_mlflow() -> ModuleType:
-    """The module `mlflow`, with its settings made before it is imported. About 3 s the first time."""
+def set_environment() -> None:
+    """Make SETTINGS for this process and those that it starts."""
     for name, content in SETTINGS.items():
         os.environ.setdefault(name, content)
+
+
+def import_mlflow() -> ModuleType:
+    """The module `mlflow`, with its settings made before it is imported. About 3 s the first time."""
+    set_environment()
     import mlflow
 
     for name, level in _QUIET.items():

@@ -141,6 +141,7 @@ class MemoryRegistry:
         return model_files.load(self.download(model, version), f"Version {version} of {model}")
 
     def copy(self, model: str, version: str, *, to: str) -> Version:
+        check_writable(to, self._writable)
         original = self.get(model, version)
         return self.register(
             to,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import sys
+import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,7 +16,7 @@ from typing import Any
 from gatehouse.errors import EvaluationError, GatehouseError, Interrupted, StateError
 from gatehouse.lakehouse.mlflow_database import ARTIFACTS, DATABASE, exclusive, prepare, sqlite_address
 from gatehouse.lakehouse.mlflow_errors import told
-from gatehouse.lakehouse.mlflow_globals import import_mlflow, pointed_at
+from gatehouse.lakehouse.mlflow_globals import import_mlflow, pointed_at, set_environment
 from gatehouse.lakehouse.registry_mlflow import MlflowRegistry
 from gatehouse.lakehouse.registry_rules import Schema
 
@@ -144,6 +146,15 @@ class Tracking:
                 raise
             self._end(run_id, outer, "FINISHED")
 
+    def read_dict(self, run_id: str, path: str) -> dict[str, Any] | None:
+        """A JSON artefact of a run; None if the run has none of that name."""
+        with told(f"reading {path} of the run {run_id}"):
+            if path not in {a.path for a in self.client.list_artifacts(run_id)}:
+                return None
+            with tempfile.TemporaryDirectory() as folder:
+                found = self.client.download_artifacts(run_id, path, folder)
+                return dict(json.loads(Path(found).read_text(encoding="utf-8")))
+
     def registry(self, *, writable: Collection[Schema]) -> MlflowRegistry:
         """The model registry, with the right to change the models of these schemas."""
         return MlflowRegistry(self.tracking_uri, self.registry_uri, root=self.root, writable=writable)
@@ -180,7 +191,7 @@ def open_tracking(root: Path, *, experiment: str) -> Tracking:
 def ui_command(root: Path, *, port: int = 5000) -> list[str]:
     """The command that serves MLflow's own pages on this machine alone. It is ready after about 15 s; SIGTERM ends it.
 
-    The settings that keep it quiet and small go to its process through the environment, where `import_mlflow` put them.
+    The settings that keep it quiet and small reach its process through the environment, where this function puts them.
     """
     path = root.resolve() / DATABASE
     if not path.is_file():
@@ -189,7 +200,7 @@ def ui_command(root: Path, *, port: int = 5000) -> list[str]:
             why="MLflow would start with an empty database of its own.",
             remedy="gatehouse demo, or gatehouse run training.",
         )
-    import_mlflow()
+    set_environment()
     address = sqlite_address(path)
     artifacts = (path.parent / ARTIFACTS).as_uri()
     return [
