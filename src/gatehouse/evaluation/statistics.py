@@ -247,7 +247,7 @@ def _assemble(
         has_decisions=layout.task is not Task.REGRESSION or layout.tolerance is not None,
         sums=layout.sums(sums),
         histograms=histograms,
-        left_out=_left_out(layout, metrics, keys, units, read),
+        left_out=_left_out(layout, metrics, keys, units, int(sums[0, :, 0].sum()), read),
     )
 
 
@@ -256,13 +256,19 @@ def _left_out(
     metrics: Sequence[Metric],
     keys: list[tuple[int, str]],
     units: list[str],
+    counted: int,
     read: Callable[[], pa.Table],
 ) -> dict[str, LeftOut]:
     slow = [m for m in metrics if isinstance(m, WholeSample)]
     if not slow:
         return {}
-    batches = read().combine_chunks().to_batches()
-    rows, _ = read_rows(batches[0], layout)
+    if counted > MOST_ROWS_IN_MEMORY:
+        raise EvaluationError(
+            f"{slow[0].name} needs all {counted:,} rows in memory, and more than {MOST_ROWS_IN_MEMORY:,} is too much.",
+            why="A whole-sample metric is computed again with each unit left out.",
+            remedy="Express it as a ratio of sums over rows, or judge it on a shorter hold-out.",
+        )
+    rows, _ = read_rows(read().combine_chunks().to_batches()[0], layout)
     unit_of = np.array([units.index(u) for u in rows.units])[rows.unit_codes]
     groups = [
         np.ones(len(rows.y), dtype=bool)
