@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
     from pyspark.sql.types import StructType
 
-OUTSIDE = "GATEHOUSE_ROW_OUTSIDE_THE_REPLACED_STRETCH"
 MATCHED = "_gatehouse_matched"
 
 _PYTHON_TYPES: dict[str, type] = {"string": str, "int": int, "bigint": int, "date": date, "timestamp": datetime}
@@ -65,15 +64,6 @@ def check_condition(name: TableName, where: Equals | Between, stored: StructType
             "choose no row, or every row. Nothing was written.",
             remedy="Compare a column with a value of its own type.",
         )
-
-
-def guarded(frame: DataFrame, where: Equals | Between) -> DataFrame:
-    """The same rows; computing one that lies outside `where` fails, with `OUTSIDE` and the value in the message."""
-    column = F.col(where.column)
-    type_ = frame.schema[where.column].dataType
-    complaint = F.concat(F.lit(f"{OUTSIDE}: "), F.coalesce(column.cast("string"), F.lit("null")))
-    inside = F.when(where.condition(), column).otherwise(F.raise_error(complaint).cast(type_))
-    return frame.withColumn(where.column, inside)
 
 
 def duplicated(frame: DataFrame, keys: Sequence[str]) -> DataFrame:

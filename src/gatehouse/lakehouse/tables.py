@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from gatehouse.errors import AccessDenied, DataError
 from gatehouse.lakehouse import delta_log, frames
-from gatehouse.lakehouse.failures import first_line, retry_conflicts, translated
+from gatehouse.lakehouse.failures import retry_conflicts, translated
 from gatehouse.lakehouse.locks import writer_lock
 from gatehouse.lakehouse.naming import Naming, PathNaming, SailNaming
 from gatehouse.lakehouse.session import Engine
@@ -194,7 +194,7 @@ class DeltaTables:
 
     @contextmanager
     def _staged(self, name: TableName, frame: DataFrame) -> Iterator[DataFrame]:
-        """The rows, computed once: a merge reads them several times, and a frame is computed anew each time."""
+        """The rows, computed once: they are checked and then written, and a frame is computed anew each time."""
         rows = self._fitted(name, frame)
         # Only the holder of the lock stages here, so what is found was left by a process that was killed.
         place = TableName(name.catalog, name.schema, "_gatehouse_staging")
@@ -215,17 +215,7 @@ class DeltaTables:
         writer = rows.writeTo(self._naming.target(name))
         if metadata:
             writer = writer.option("userMetadata", json.dumps(dict(metadata)))
-        try:
-            writer.overwrite(where.condition())
-        except Exception as error:
-            if frames.OUTSIDE not in str(error):
-                raise
-            value = first_line(error, containing=frames.OUTSIDE).partition(f"{frames.OUTSIDE}: ")[2]
-            raise DataError(
-                f"A row for {name} has {where.column} = {value}, outside the rows it would replace ({where}).",
-                why="It would be added next to rows that stay, and once more with every run. Nothing was written.",
-                remedy="Cut the rows where they are made, or replace a stretch that covers them.",
-            ) from error
+        writer.overwrite(where.condition())
 
     def _merge(self, name: TableName, rows: DataFrame, keys: Sequence[str], metadata: Metadata | None) -> None:
         stored = self._stored(name)
@@ -265,6 +255,17 @@ def _refuse_ambiguous(name: TableName, rows: DataFrame, keys: Sequence[str]) -> 
             f"The rows for {name} do not have one row per key: {number} with {key}.",
             why="Which of them should stay would be chance, and a null key matches nothing. Nothing was written.",
             remedy=f"Make the rows unique by {', '.join(keys)} before merging.",
+        )
+
+
+def _refuse_outside(name: TableName, rows: DataFrame, where: Equals | Between) -> None:
+    """Checked on the computed rows: an error inside the query is raised for rows that a filter was yet to drop."""
+    outside = rows.where(~where.condition() | rows[where.column].isNull()).select(where.column).limit(1).collect()
+    if outside:
+        raise DataError(
+            f"A row for {name} has {where.column} = {outside[0][0]}, outside the rows it would replace ({where}).",
+            why="It would be added next to rows that stay, and once more with every run. Nothing was written.",
+            remedy="Cut the rows where they are made, or replace a stretch that covers them.",
         )
 
 
