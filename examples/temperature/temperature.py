@@ -81,7 +81,7 @@ def read_csv(asked: Extraction) -> DataFrame:
     rows["measured_at"] = (rows.pop("day") + pd.Timedelta(days=1)).dt.tz_localize("UTC")
     rows["next_temperature"] = following["temperature"].where(adjacent)
     rows["next_measured_at"] = rows["measured_at"] + pd.Timedelta(days=1)
-    return asked.spark.createDataFrame(rows[list(WEATHER.names)])
+    return asked.frame(rows, WEATHER)
 
 
 # 3. A feature table: what was known about the days before, at each moment.

@@ -203,11 +203,11 @@ def _typed(frame: pd.DataFrame, table: Table) -> pa.Table:
 
 
 def _asked_for(request: Extraction, rows: pa.Table, table: Table) -> DataFrame:
-    """The rows of which something became known in (since, until]; files are installed, nothing lands under `raw`."""
+    """The rows of which something became known in (since, until]. None lands under `raw`: the files are installed."""
     import numpy as np
 
     wanted = np.zeros(rows.num_rows, dtype=bool)
     for column in filter(None, (table.known_at, table.late_known_at)):
         moments = rows[column].to_pandas()
-        wanted |= (moments <= request.until) & (request.since is None or moments > request.since)
-    return request.spark.createDataFrame(rows.filter(wanted))
+        wanted |= ((moments <= request.until) & (request.since is None or moments > request.since)).to_numpy()
+    return request.frame(rows.filter(wanted), table)

@@ -37,6 +37,7 @@ from gatehouse.evaluation.metrics import (
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
     from mlflow.models import ModelSignature
     from pyspark.sql import DataFrame, SparkSession
 
@@ -179,6 +180,12 @@ class Extraction:
     since: datetime | None
     until: datetime
     raw: Path
+
+    def frame(self, rows: pa.Table | pd.DataFrame, table: Table) -> DataFrame:
+        """Rows in memory as a DataFrame of the table's columns and types; no rows are fine too."""
+        schema = ", ".join(f"`{c.name}` {c.type}" for c in table.columns)
+        chosen = rows.select(list(table.names)) if hasattr(rows, "select") else rows[list(table.names)]
+        return self.spark.createDataFrame(chosen, schema)  # type: ignore[type-var]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
