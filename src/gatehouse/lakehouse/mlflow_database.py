@@ -6,7 +6,6 @@ beside the real one, which then takes its name in one step: neither a second pro
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -100,15 +99,15 @@ def _create(path: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
     from sqlalchemy.exc import SQLAlchemyError
 
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.unlink(missing_ok=True)
+    partial = path.with_name(f".{path.name}.part")
+    # What a killed process left of an attempt; and a journal without its database would be applied to the new one.
+    for left_over in (*path.parent.glob(f"{partial.name}*"), *path.parent.glob(f"{path.name}-*")):
+        left_over.unlink()
     try:
         SqlAlchemyStore(sqlite_address(partial), _artifacts(path.parent))  # type: ignore[no-untyped-call]
         partial.replace(path)
     except (MlflowException, SQLAlchemyError) as error:
         raise translated(error, f"creating {path}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _artifacts(root: Path) -> str:

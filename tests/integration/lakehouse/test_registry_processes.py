@@ -12,63 +12,70 @@ import pytest
 from gatehouse.lakehouse.tracking import Tracking
 
 MODEL = "prod.flights.delays"
-MODELS = 15
+ROUNDS = 20
 
-PROMOTE = """
+PROMOTE = f"""
 import sys
 from pathlib import Path
 from gatehouse.errors import AliasMoved
 from gatehouse.lakehouse.tracking import open_tracking
 
-root, files, mine = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+root, mine = Path(sys.argv[1]), sys.argv[2]
 registry = open_tracking(root, experiment="dev.flights.delays").registry(writable=[("prod", "flights")])
-print("ready", flush=True)
-sys.stdin.readline()
-for number in range(int(sys.argv[4])):
-    model = f"prod.flights.delays_{number}"
-    version = registry.register(model, source=files, run_id=None, tags={"who": mine}).version
+print(registry.by_alias("{MODEL}", "ready"), flush=True)
+for alias in sys.stdin:
     try:
-        registry.compare_and_set_alias(model, "champion", expected=None, version=version)
-        print(f"won {model} {version}")
+        registry.compare_and_set_alias("{MODEL}", alias.strip(), expected=None, version=mine)
+        print("won", mine, flush=True)
     except AliasMoved as moved:
-        print(f"lost {model} {moved.holder}")
+        print("lost to", moved.holder, flush=True)
 """
 
 
 @pytest.mark.broken_gate(24)
-def test_of_processes_that_promote_at_once_one_wins_each_time_and_the_others_learn_who(
+def test_of_two_processes_that_promote_at_once_one_wins_each_time_and_the_other_learns_who(
     tracking: Tracking, mlflow_root: Path, make_model: Callable[[float], Path], tmp_path: Path
 ) -> None:
+    registry = tracking.registry(writable=[("prod", "flights")])
+    for number in (0.25, 0.75):
+        registry.register(MODEL, source=str(make_model(number)), run_id=None, tags={})
     script = tmp_path / "promote.py"
     script.write_text(PROMOTE)
-    command = [sys.executable, str(script), str(mlflow_root), str(make_model(0.25))]
-    processes = [
-        subprocess.Popen(
-            [*command, str(n), str(MODELS)],
+    rivals = [Rival(script, mlflow_root, version) for version in ("1", "2")]
+    assert [rival.hear() for rival in rivals] == ["None", "None"]
+
+    for round_ in range(ROUNDS):
+        for rival in rivals:
+            rival.say(f"champion_{round_}")
+        heard = sorted(rival.hear() for rival in rivals)
+        champion = registry.by_alias(MODEL, f"champion_{round_}")
+        assert champion is not None
+        assert heard == [f"lost to {champion.version}", f"won {champion.version}"]
+
+    assert [rival.end() for rival in rivals] == ["", ""]
+
+
+class Rival:
+    """A process that wants every alias it is told about for its own version."""
+
+    def __init__(self, script: Path, root: Path, version: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(script), str(root), version],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for n in range(2)
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    said = [process.communicate(timeout=120) for process in processes]
 
-    assert [errors for _, errors in said] == [""] * 2
-    lines = [line.split() for output, _ in said for line in output.splitlines()]
-    registry = tracking.registry(writable=[])
-    for number in range(MODELS):
-        model = f"{MODEL}_{number}"
-        champion = registry.by_alias(model, "champion")
-        assert champion is not None
-        outcomes = sorted((outcome, version) for outcome, of, version in lines if of == model)
-        assert outcomes == [("lost", champion.version), ("won", champion.version)]
-        assert [v.version for v in registry.versions(model)] == ["2", "1"]
-        assert {v.tags["who"] for v in registry.versions(model)} == {"0", "1"}
+    def say(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+    def hear(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def end(self) -> str:
+        """What it complained about."""
+        return self._process.communicate(timeout=60)[1]

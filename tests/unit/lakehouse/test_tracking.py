@@ -276,6 +276,15 @@ def test_an_empty_file_left_by_somebody_who_looked_is_no_obstacle(tmp_path: Path
     assert open_tracking(tmp_path, experiment="dev").experiment == "dev"
 
 
+def test_what_a_process_killed_while_it_made_or_wrote_a_database_left_is_no_obstacle(tmp_path: Path) -> None:
+    for name in (".mlflow.db.part", ".mlflow.db.part-journal", "mlflow.db-journal"):
+        (tmp_path / name).write_bytes(b"half of it")
+
+    open_tracking(tmp_path, experiment="dev")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mlflow.db", "mlflow.lock"]
+
+
 def test_a_database_of_another_mlflow_is_named_and_left_alone(mlflow_root: Path) -> None:
     with closing(sqlite3.connect(mlflow_root / "mlflow.db")) as database, database:
         database.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
