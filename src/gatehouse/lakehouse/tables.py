@@ -140,10 +140,10 @@ class DeltaTables:
             DataError: one of the rows does not satisfy `where`, or `where` does not fit the table.
         """
         with self._writing(name.catalog, name.schema, f"replace rows of {name}"):
-            stored = self._stored(name)
-            frames.check_condition(name, where, stored.schema)
-            rows = frames.guarded(self._fitted(name, frame), where)
-            retry_conflicts(lambda: self._overwrite(name, rows, where, metadata))
+            frames.check_condition(name, where, self._stored(name).schema)
+            with self._staged(name, frame) as rows:
+                _refuse_outside(name, rows, where)
+                retry_conflicts(lambda: self._overwrite(name, rows, where, metadata))
             return self.version(name)
 
     def drop_schema(self, catalog: str, schema: str) -> None:
