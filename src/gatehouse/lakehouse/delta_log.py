@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from deltalake import CommitProperties, DeltaTable, Field, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
-from deltalake.schema import PrimitiveType
+from deltalake.schema import ArrayType, PrimitiveType
 
 from gatehouse.errors import ConfigurationError, StateError, StorageError, TableMismatch, TableNotFound
+from gatehouse.lakehouse.failures import first_line
 from gatehouse.lakehouse.table_types import NAME, ColumnDescription, Commit, Description, TableName
 from gatehouse.project import Column, Table
 
@@ -35,7 +36,7 @@ _SPARK_TYPES = {delta: spark for spark, delta in _DELTA_TYPES.items()}
 
 def is_table(path: Path) -> bool:
     """Whether a first version was committed there; a folder that a killed process began is no table yet."""
-    return next((path / "_delta_log").glob("*.json"), None) is not None
+    return bool(_commit_files(path))
 
 
 def opened(name: TableName, path: Path, version: int | None = None) -> DeltaTable:
@@ -46,20 +47,19 @@ def opened(name: TableName, path: Path, version: int | None = None) -> DeltaTabl
         StateError: the version does not exist.
         StorageError: the log is there and cannot be read.
     """
-    if not is_table(path):
+    files = _commit_files(path)
+    if not files:
         raise TableNotFound(
             f"There is no table {name}.",
             why="An earlier step should have written it.",
             remedy=f"Run the pipeline that writes {name.table}, or see `gatehouse status`.",
         )
+    if empty := [file.name for file in files if file.stat().st_size == 0]:
+        raise _damaged(name, f"{empty[0]} is empty")  # which engines take for a commit that did nothing
     try:
         table = DeltaTable(str(path))
     except (DeltaError, TableNotFoundError, ValueError) as error:
-        raise StorageError(
-            f"The log of {name} is damaged: {error}",
-            why="Which files belong to the table stands only there.",
-            remedy=f"Restore {path.name}/_delta_log from a copy, or `gatehouse reset` the environment.",
-        ) from error
+        raise _damaged(name, first_line(error)) from error
     if version is None:
         return table
     try:
@@ -186,6 +186,18 @@ def note_merge(table: DeltaTable, metadata: str) -> None:
     )
 
 
+def _commit_files(path: Path) -> list[Path]:
+    return list((path / "_delta_log").glob("*.json"))
+
+
+def _damaged(name: TableName, reason: str) -> StorageError:
+    return StorageError(
+        f"The log of {name} is damaged: {reason}",
+        why="Which files belong to the table stands only there.",
+        remedy="Restore its folder _delta_log from a copy, or `gatehouse reset` the environment and run it again.",
+    )
+
+
 def _commit(entry: Mapping[str, Any]) -> Commit:
     try:
         metadata = json.loads(entry.get("userMetadata") or "{}")
@@ -214,8 +226,13 @@ def _field(column: Column, *, nullable: bool) -> Field:
             why="It becomes a part of SQL and of files, on every engine.",
             remedy="Use letters, digits and underscores, and start with a letter or an underscore.",
         )
-    type_ = PrimitiveType(_DELTA_TYPES.get(column.type, column.type))
-    return Field(column.name, type_, nullable=nullable, metadata=_column_metadata(column))
+    return Field(column.name, _delta_type(column.type), nullable=nullable, metadata=_column_metadata(column))
+
+
+def _delta_type(spark_type: str) -> PrimitiveType | ArrayType:
+    if spark_type == "array<double>":
+        return ArrayType(PrimitiveType("double"), contains_null=True)
+    return PrimitiveType(_DELTA_TYPES.get(spark_type, spark_type))
 
 
 def _column_metadata(column: Column) -> dict[str, str]:
@@ -226,4 +243,6 @@ def _type_of(field: Field) -> str:
     type_ = field.type
     if isinstance(type_, PrimitiveType):
         return _SPARK_TYPES.get(type_.type, type_.type)
+    if isinstance(type_, ArrayType) and isinstance(type_.element_type, PrimitiveType):
+        return f"array<{_SPARK_TYPES.get(type_.element_type.type, type_.element_type.type)}>"
     return str(type_)

@@ -20,14 +20,22 @@ _CONFLICTS = (
     "DELTA_CONCURRENT",  # JVM: the family of conflicts
     "DELTA_METADATA_CHANGED",
 )
+_DAMAGE = (
+    "Parquet error",  # Sail: a file that is cut off, or gone
+    "FAILED_READ_FILE",  # JVM
+    "DELTA_FILE_NOT_FOUND",
+    "is not a Parquet file",
+)
 _DISK = (
-    "os error",
+    "os error",  # Sail, delta-rs
     "No space left on device",
     "Permission denied",
     "Read-only file system",
     "File too large",
     "Input/output error",
+    "failed to create file",  # JVM: a folder that is read-only
 )
+_REPEATED_KEYS = ("MERGE_CARDINALITY_VIOLATION", "DELTA_MULTIPLE_SOURCE_ROW_MATCHING")
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
@@ -78,6 +86,18 @@ def _meaning(error: Exception, doing: str) -> GatehouseError | None:
             f"{doing}: another writer came first, again and again.",
             why="Writing anyway could lose its rows. Nothing was written.",
             remedy="Run the same command again when the other one has ended.",
+        )
+    if _says(error, _REPEATED_KEYS):
+        return DataError(
+            f"{doing}: the table itself holds several rows for one key.",
+            why="Which of them a new row replaces would be chance. Nothing was written.",
+            remedy="Remove the repeated rows, or `gatehouse reset` the environment and run it again.",
+        )
+    if _says(error, _DAMAGE):
+        return StorageError(
+            f"{doing}: a file of the table is damaged or missing: {first_line(error)}",
+            why="Its rows cannot be read, and leaving them out would change every result. Nothing was written.",
+            remedy="Restore the file from a copy, or `gatehouse reset` the environment and run it again.",
         )
     if isinstance(error, OSError) or _says(error, _DISK):
         return StorageError(

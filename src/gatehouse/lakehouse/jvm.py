@@ -31,7 +31,8 @@ _CONFIGURATION = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "OFF",
-    "spark.sql.warehouse.dir": f"{os.devnull}/warehouse",  # no table goes anywhere but to the lakehouse
+    # Stays empty, because tables are folders of a lakehouse; the default is a folder in whatever is the current one.
+    "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / "gatehouse-spark-warehouse"),
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData -Duser.timezone=UTC",
 }
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gatehouse.errors import PlatformError
 
@@ -109,17 +110,28 @@ def close_session(spark: SparkSession) -> None:
 
 
 @contextmanager
-def interruptible(spark: SparkSession) -> Iterator[None]:
-    """Let Ctrl-C end a running query at once and raise KeyboardInterrupt; outside the main thread, do nothing.
+def interruptible(spark: SparkSession, *, grace: float = 5.0) -> Iterator[None]:
+    """Let Ctrl-C end a running query and raise KeyboardInterrupt; outside the main thread, do nothing.
 
-    Without it pyspark's client asks Sail to interrupt one operation and waits for ever for the answer.
+    Without it pyspark's client asks Sail to interrupt one operation and waits for ever for the answer. Where the
+    engine does not answer at all within `grace` seconds (a join of billions of rows keeps Sail from listening), or at a
+    second Ctrl-C, the process ends at once with exit code 130: a write that was under way is then never visible.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    asked = threading.Event()
 
     def on_interrupt(_signal: int, _frame: FrameType | None) -> None:
-        spark.interruptAll()
+        if asked.is_set():
+            _end_at_once()
+        asked.set()
+        asking = threading.Thread(target=spark.interruptAll, daemon=True)
+        asking.start()
+        asking.join(grace)
+        if asking.is_alive():
+            _end_at_once()
+        asked.clear()
         raise KeyboardInterrupt
 
     previous = signal.signal(signal.SIGINT, on_interrupt)
@@ -127,6 +139,14 @@ def interruptible(spark: SparkSession) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+def _end_at_once() -> NoReturn:
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.write("\nInterrupted. What was complete stays, the rest was never visible.\n")
+        sys.stderr.flush()
+    os._exit(130)
 
 
 def _installed(module: str) -> bool:
