@@ -92,10 +92,11 @@ def _daily(flights: DataFrame, config: PunctualityConfig) -> DataFrame:
 
 
 def _shrunk(total: str, count: str, config: PunctualityConfig) -> Column:
-    """Mean per arrival, pulled to the network's; null where the network had no arrival either."""
+    """Mean per arrival, pulled to the network's; null where there was no arrival to take a mean of."""
     from pyspark.sql import Window as SqlWindow
     from pyspark.sql import functions as F
 
     network = SqlWindow.partitionBy("known_at")
     network_mean = F.sum(total).over(network) / F.nullif(F.sum(count).over(network), F.lit(0.0))
-    return (F.col(total) + config.prior_flights * network_mean) / (F.col(count) + config.prior_flights)
+    weight = F.col(count) + config.prior_flights
+    return (F.col(total) + config.prior_flights * network_mean) / F.nullif(weight, F.lit(0.0))
