@@ -48,7 +48,7 @@ class Environment(_Closed):
     history_days: int | None = Field(
         default=None,
         ge=1,
-        description="How far back before as-of the sources are read; null: from their start.",
+        description="How many days of events before as-of are kept; null: all of them.",
     )
     search: bool = Field(
         default=False,

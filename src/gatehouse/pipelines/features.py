@@ -42,14 +42,14 @@ def _refresh_one(context: Context, declaration: FeatureTable) -> Refreshed:
     name = context.own(table.name)
     with context.progress.step(f"features {table.name}"):
         versions = _versions(context, declaration)
+        context.tables.create(name, table)
         window = _window(context, declaration)
         if window is None:
-            context.progress.note(f"{table.name}: already known up to {context.as_of:%Y-%m-%d %H:%M}.")
+            context.progress.note(f"{table.name}: nothing to compute up to {context.as_of:%Y-%m-%d %H:%M}.")
             return Refreshed(table=table.name, rows=0, since=None)
         inputs = {i: _input(context, declaration, i, versions[i], window) for i in declaration.inputs}
         computed = declaration.compute(inputs, window).select(*table.names)
         checked = check(computed, table.expectations, table=table.name)
-        context.tables.create(name, table)
         version = context.tables.replace(
             name, checked.good, where=Between(table.known_at, after=window.start, until=window.end)
         )

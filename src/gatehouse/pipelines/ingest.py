@@ -68,7 +68,7 @@ def _ingest_one(context: Context, source: Source) -> Ingested:
             )
         )
         extra = _compare_schema(raw, table)
-        incoming = _cut(context, raw.select(*table.names), table, since)
+        incoming = _cut(context, raw.select(*table.names), table)
         single, contradictions = single_rows(incoming, table.primary_key)
         checked = check(single, table.expectations, table=table.name)
         context.tables.create(name, table)
@@ -103,12 +103,17 @@ def _ingest_one(context: Context, source: Source) -> Ingested:
 
 
 def _start(context: Context, source: Source, seen: datetime | None) -> datetime | None:
-    history = context.environment.history_days
-    earliest = context.as_of - timedelta(days=history) if history else None
+    """From where to ask. Only events are cut to the environment's history: master data are as old as they are."""
+    earliest = _history_start(context, source.table)
     if seen is None:
         return earliest
     back = seen - source.lookback
     return max(back, earliest) if earliest else back
+
+
+def _history_start(context: Context, table: Table) -> datetime | None:
+    days = context.environment.history_days
+    return context.as_of - timedelta(days=days) if days and table.name == context.project.events.table else None
 
 
 def _compare_schema(raw: DataFrame, table: Table) -> tuple[str, ...]:
@@ -130,15 +135,13 @@ def _compare_schema(raw: DataFrame, table: Table) -> tuple[str, ...]:
     return tuple(name for name in arrived if name not in table.names)
 
 
-def _cut(context: Context, frame: DataFrame, table: Table, since: datetime | None) -> DataFrame:
-    """Only what is known by as-of, from the environment's share and stretch of the data."""
+def _cut(context: Context, frame: DataFrame, table: Table) -> DataFrame:
+    """Only what is known by as-of, and of the events the environment's share and stretch."""
     from pyspark.sql import functions as F
 
     frame = visible(frame, table, context.as_of)
-    if since is not None and table.name == context.project.events.table and context.environment.history_days:
-        frame = frame.where(
-            F.col(table.known_at) > F.lit(context.as_of - timedelta(days=context.environment.history_days))
-        )
+    if (earliest := _history_start(context, table)) is not None:
+        frame = frame.where(F.col(table.known_at) > F.lit(earliest))
     if table.name == context.project.events.table:
         frame = sample(frame, table.primary_key, context.environment.data_fraction)
     return frame
