@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gatehouse.errors import PlatformError
 
-_TRAINING_MODULES = (
+_TRAINING_CODE = (
     "gatehouse.project",
     "gatehouse.evaluation.baseline",
     "gatehouse.lakehouse.point_in_time",
@@ -42,7 +42,7 @@ def code_version(use_case: str, root: Path) -> CodeVersion:
     return CodeVersion(
         commit=(commit + ("+changes" if changed else "")) or "unknown",
         author=_git(root, "log", "-1", "--format=%ae") or "unknown",
-        training_digest=_digest([*_package_files(use_case), *((m, _file(m)) for m in _TRAINING_MODULES)]),
+        training_digest=_digest([f for name in (use_case, *_TRAINING_CODE) for f in _sources(name)]),
     )
 
 
@@ -68,11 +68,13 @@ def _digest(files: Iterable[tuple[str, Path]]) -> str:
     return total.hexdigest()
 
 
-def _package_files(package: str) -> list[tuple[str, Path]]:
-    found = _file(package.partition(".")[0])
+def _sources(module: str) -> list[tuple[str, Path]]:
+    """A module's file, or all files of a package, by names that do not depend on where they lie."""
+    found = _file(module)
     if found.name != "__init__.py":
-        return [(found.name, found)]
-    return [(p.relative_to(found.parent.parent).as_posix(), p) for p in found.parent.rglob("*.py")]
+        return [(module, found)]
+    package = found.parent
+    return [(f"{module}/{p.relative_to(package).as_posix()}", p) for p in package.rglob("*.py")]
 
 
 def _file(module: str) -> Path:

@@ -61,7 +61,7 @@ class Context:
 
         declared = next(t for t in SYSTEM_TABLES if t.name == table)
         schema = ", ".join(f"`{c.name}` {c.type}" for c in declared.columns)
-        return self.spark.createDataFrame(rows, schema)  # type: ignore[arg-type]
+        return self.spark.createDataFrame(rows, schema)
 
     @contextmanager
     def alone(self, pipeline: str) -> Iterator[None]:

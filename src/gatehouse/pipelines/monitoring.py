@@ -119,11 +119,11 @@ def _expectation_figures(context: Context, start: datetime) -> list[Figure]:
     return [
         Figure(
             metric="violations",
-            subject=f"{r.table_name}.{r.expectation}",
-            value=float(r.violations),
-            rows=int(r.rows),
+            subject=f"{r['table_name']}.{r['expectation']}",
+            value=float(r["violations"]),
+            rows=int(r["rows"]),
         )
-        for r in counted.itertuples()
+        for r in counted.to_dict("records")
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING
 
@@ -242,5 +243,5 @@ def _naive(moment: object) -> pd.Timestamp:
     return pd.Timestamp(moment).tz_localize(None)  # type: ignore[arg-type]
 
 
-def _aware(moment: pd.Timestamp) -> object:
+def _aware(moment: pd.Timestamp) -> datetime:
     return moment.tz_localize("UTC").to_pydatetime()
