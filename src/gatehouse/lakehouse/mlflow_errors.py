@@ -72,7 +72,7 @@ def translated(error: Exception, doing: str) -> GatehouseError:
             why="Its tables are not those that this version reads and writes.",
             remedy="Copy mlflow.db somewhere safe, then `mlflow db upgrade sqlite:///PATH/mlflow.db`.",
         )
-    if _DISK.search(said) or isinstance(error, OSError):
+    if _DISK.search(said) or _is_of_the_disk(error):
         return StorageError(
             f"The disk refused while {doing}: {said}",
             why="What was written before is intact; this was not written, or not read.",
@@ -98,6 +98,13 @@ def _says(error: Exception, sentence: str) -> bool:
     # Anchored, so that a page which merely quotes the sentence does not count. Unity Catalog keeps names in lower case.
     found = re.match(rf"([A-Z_]+: )?({sentence})", _first_line(error), re.IGNORECASE)
     return getattr(error, "error_code", "") in _ABSENT_CODES and found is not None
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    """Network libraries derive their errors from OSError too, without a number or from ConnectionError."""
+    return (
+        isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError | TimeoutError)
+    )
 
 
 def _first_line(error: Exception) -> str:

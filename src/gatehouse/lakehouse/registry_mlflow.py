@@ -31,6 +31,9 @@ from gatehouse.lakehouse.registry_rules import (
 if TYPE_CHECKING:
     from gatehouse.project import Predictor
 
+PAGE = 200
+"""Versions asked for at a time."""
+
 _LOGGED_MODEL = re.compile(r"models:/(m-[0-9a-f]+)")
 
 
@@ -206,7 +209,7 @@ class MlflowRegistry:
         page: Any = None
         while page is None or page.token:
             page = self._client.search_model_versions(
-                f"name = '{model}'", max_results=1000, page_token=page.token if page else None
+                f"name = '{model}'", max_results=PAGE, page_token=page.token if page else None
             )
             yield from page
 

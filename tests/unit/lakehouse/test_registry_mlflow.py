@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from gatehouse.errors import AccessDenied, AliasMoved, Busy, RegistryUnavailable, StateError, StorageError
-from gatehouse.lakehouse import mlflow_database
+from gatehouse.lakehouse import mlflow_database, registry_mlflow
+from gatehouse.lakehouse.mlflow_errors import translated
 from gatehouse.lakehouse.registry_mlflow import MlflowRegistry
 from gatehouse.lakehouse.tracking import Tracking, open_tracking
 
@@ -145,6 +146,13 @@ def test_a_server_that_is_down_is_not_taken_for_no_champion(tmp_path: Path, monk
         registry.versions(MODEL)
 
 
+@pytest.mark.broken_gate(5)
+@pytest.mark.parametrize("error", [OSError("no host"), ConnectionResetError(104, "reset"), TimeoutError(110, "late")])
+def test_a_network_that_fails_is_not_taken_for_a_full_disk(error: OSError) -> None:
+    assert type(translated(error, "asking")) is RegistryUnavailable
+    assert type(translated(OSError(28, "No space left on device"), "asking")) is StorageError
+
+
 def lose(path: Path) -> None:
     path.unlink()
 
@@ -198,6 +206,17 @@ def test_whoever_waits_too_long_for_another_process_is_told_so(
 
     with mlflow_database.exclusive(mlflow_root), pytest.raises(Busy, match=r"Another process has held .*mlflow\.lock"):
         champion.set_alias(MODEL, "champion", "1")
+
+
+def test_all_versions_are_listed_however_many_pages_they_fill(
+    champion: MlflowRegistry, make_model: Callable[[float], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry_mlflow, "PAGE", 2)
+    files = str(make_model(0.75))
+    for _ in range(4):
+        champion.register(MODEL, source=files, run_id=None, tags={})
+
+    assert [v.version for v in champion.versions(MODEL)] == ["5", "4", "3", "2", "1"]
 
 
 def test_a_copy_has_files_of_its_own(champion: MlflowRegistry, make_model: Callable[[float], Path]) -> None:
