@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deltalake import CommitProperties, DeltaTable, Field, Schema
+from deltalake import DeltaTable, Field, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.schema import ArrayType, PrimitiveType
 
@@ -28,7 +28,6 @@ OWNER = "gatehouse.owner"
 PRIMARY_KEY = "gatehouse.primary_key"
 COLUMNS = "gatehouse.columns"
 UNIT = "gatehouse.unit"
-LAST_MERGE = "gatehouse.last_merge"
 
 _DELTA_TYPES = {"bigint": "long", "int": "integer"}
 _SPARK_TYPES = {delta: spark for spark, delta in _DELTA_TYPES.items()}
@@ -175,15 +174,6 @@ def describe(table: DeltaTable) -> Description:
 def commits(table: DeltaTable) -> tuple[Commit, ...]:
     """Every version that the log still has, newest first."""
     return tuple(_commit(entry) for entry in table.history())
-
-
-def note_merge(table: DeltaTable, metadata: str) -> None:
-    """Commit what a merge was for, right after it: Sail's MERGE has no place for it."""
-    table.alter.set_table_properties(
-        {LAST_MERGE: str(table.version())},
-        raise_if_not_exists=False,
-        commit_properties=CommitProperties(custom_metadata={"userMetadata": metadata}),
-    )
 
 
 def _commit_files(path: Path) -> list[Path]:

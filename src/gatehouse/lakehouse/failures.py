@@ -35,7 +35,6 @@ _DISK = (
     "Input/output error",
     "failed to create file",  # JVM: a folder that is read-only
 )
-_REPEATED_KEYS = ("MERGE_CARDINALITY_VIOLATION", "DELTA_MULTIPLE_SOURCE_ROW_MATCHING")
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
@@ -86,12 +85,6 @@ def _meaning(error: Exception, doing: str) -> GatehouseError | None:
             f"{doing}: another writer came first, again and again.",
             why="Writing anyway could lose its rows. Nothing was written.",
             remedy="Run the same command again when the other one has ended.",
-        )
-    if _says(error, _REPEATED_KEYS):
-        return DataError(
-            f"{doing}: the table itself holds several rows for one key.",
-            why="Which of them a new row replaces would be chance. Nothing was written.",
-            remedy="Remove the repeated rows, or `gatehouse reset` the environment and run it again.",
         )
     if _says(error, _DAMAGE):
         return StorageError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from gatehouse.errors import DataError, SchemaBreak
-from gatehouse.lakehouse.table_types import Between, Equals, TableName
+from gatehouse.lakehouse.table_types import Between, Equals, TableName, literal
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -75,12 +76,41 @@ def duplicated(frame: DataFrame, keys: Sequence[str]) -> DataFrame:
 def changed(source: DataFrame, target: DataFrame, keys: Sequence[str], columns: Sequence[str]) -> DataFrame:
     """Rows of `source` that `target` lacks or holds with other values, with boolean MATCHED for the latter.
 
-    Keys are unique and not null in the source, unique in the target. Only `columns` are compared.
+    Keys are unique and not null in the source; a key that the target holds twice comes twice, as in SQL's MERGE. Only
+    `columns` are compared; others keep the value they have.
     """
-    old = target.select(*[F.col(c).alias(f"_old_{c}") for c in columns], F.lit(True).alias(MATCHED))
-    same_key = reduce(lambda a, b: a & b, (F.col(k) == F.col(f"_old_{k}") for k in keys))
-    joined = source.join(old, same_key, "left")
+    old = target.select(*[F.col(c).alias(f"_old_{c}") for c in target.columns], F.lit(True).alias(MATCHED))
+    same_key = _all(F.col(k) == F.col(f"_old_{k}") for k in keys)
+    same_values = _all(F.col(c).eqNullSafe(F.col(f"_old_{c}")) for c in columns if c not in keys)
     matched = F.col(MATCHED).isNotNull()
-    rest = [c for c in columns if c not in keys]
-    same: Column = reduce(lambda a, b: a & b, (F.col(c).eqNullSafe(F.col(f"_old_{c}")) for c in rest), F.lit(True))
-    return joined.where(~(matched & same)).select(*source.columns, matched.alias(MATCHED))
+    values = [F.col(c) if c in columns else F.col(f"_old_{c}").alias(c) for c in source.columns]
+    differing = source.join(old, same_key, "left").where(~(matched & same_values))
+    return differing.select(*values, matched.alias(MATCHED))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChangeSummary:
+    """How many rows are new and how many known; `covering` is true for every changed key, and for few others."""
+
+    inserted: int
+    updated: int
+    covering: Column
+
+
+def summarise(changes: DataFrame, keys: Sequence[str]) -> ChangeSummary:
+    """One pass over what `changed` found."""
+    bounds = [k for k in keys if changes.schema[k].dataType.simpleString() in _PYTHON_TYPES]
+    row = changes.agg(
+        F.count(F.lit(1)).alias("rows"),
+        F.count(F.when(F.col(MATCHED), 1)).alias("updated"),
+        *[F.min(k).alias(f"_min_{k}") for k in bounds],
+        *[F.max(k).alias(f"_max_{k}") for k in bounds],
+    ).collect()[0]
+    covering = _all(
+        (F.col(k) >= F.lit(literal(row[f"_min_{k}"]))) & (F.col(k) <= F.lit(literal(row[f"_max_{k}"]))) for k in bounds
+    )
+    return ChangeSummary(inserted=row["rows"] - row["updated"], updated=row["updated"], covering=covering)
+
+
+def _all(conditions: Iterable[Column]) -> Column:
+    return reduce(lambda a, b: a & b, conditions, F.lit(True))

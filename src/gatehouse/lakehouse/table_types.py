@@ -93,7 +93,7 @@ class Equals:
         """As a Spark condition."""
         from pyspark.sql import functions as F
 
-        return F.col(self.column) == F.lit(_literal(self.value))
+        return F.col(self.column) == F.lit(literal(self.value))
 
     @property
     def values(self) -> tuple[Value, ...]:
@@ -117,7 +117,7 @@ class Between:
         from pyspark.sql import functions as F
 
         column = F.col(self.column)
-        return (column > F.lit(_literal(self.after))) & (column <= F.lit(_literal(self.until)))
+        return (column > F.lit(literal(self.after))) & (column <= F.lit(literal(self.until)))
 
     @property
     def values(self) -> tuple[Value, ...]:
@@ -128,8 +128,8 @@ class Between:
         return f"{self.after} < {self.column} <= {self.until}"
 
 
-def _literal(value: Value) -> Value:
-    """Moments without a zone are UTC, whatever the zone of the machine."""
+def literal(value: Value) -> Value:
+    """The value as Spark takes it: moments without a zone are UTC, whatever the zone of the machine."""
     if isinstance(value, datetime) and value.tzinfo is None:
         return value.replace(tzinfo=UTC)
     return value
