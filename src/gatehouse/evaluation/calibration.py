@@ -8,10 +8,11 @@ import numpy as np
 
 from gatehouse.evaluation.measurement import Unmeasured, Value, mean_per_row
 from gatehouse.evaluation.metrics import FloatArray, Task
-from gatehouse.evaluation.ranking import bin_scores, equal_groups
+from gatehouse.evaluation.ranking import BINS, bin_logits, bin_scores, equal_groups
 from gatehouse.evaluation.statistics import SliceKey, UnitStatistics
 
 GROUPS = 10
+MOST_STEPS = 50  # of Newton's method; ten are many
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,18 +79,17 @@ def bias(statistics: UnitStatistics, key: SliceKey, contender: str) -> Value | U
 
 def _slope(positives: FloatArray, negatives: FloatArray) -> float | None:
     """Newton's method on the binned rows."""
-    scores = bin_scores()
-    design = np.stack([np.ones_like(scores), np.log(scores) - np.log1p(-scores)])
+    design = np.stack([np.ones(BINS), bin_logits()])
     rows = positives + negatives
     weights = np.array([0.0, 1.0])
-    for _ in range(50):
-        expected = 1.0 / (1.0 + np.exp(-weights @ design))
+    for _ in range(MOST_STEPS):
+        expected = 0.5 + 0.5 * np.tanh(weights @ design / 2.0)  # the logistic function, without overflow
         gradient = design @ (positives - rows * expected)
         curvature = (design * (rows * expected * (1.0 - expected))) @ design.T
-        if np.linalg.cond(curvature) > 1e12:
+        if np.linalg.det(curvature) < 1e-9 * np.trace(curvature) ** 2:
             return None
         step = np.linalg.solve(curvature, gradient)
         weights = weights + step
-        if np.abs(step).max() < 1e-10:
+        if np.abs(step).max() < 1e-9:
             return float(weights[1])
     return None

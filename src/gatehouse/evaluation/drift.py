@@ -252,8 +252,10 @@ def _edges(values: NDArray[np.float64]) -> tuple[float, ...]:
     shares = np.arange(1, BINS) / BINS
     edges = np.quantile(values, shares, method="inverted_cdf")
     atoms = edges[1:][edges[1:] == edges[:-1]]  # one value fills several bins (no rain): bin the others too
-    others = values[~np.isin(values, atoms)] if len(atoms) else values
-    return tuple(np.unique([edges, np.quantile(others, shares, method="inverted_cdf")]).tolist())
+    if len(atoms):
+        others = values[~np.isin(values, atoms)]
+        edges = np.concatenate([atoms, np.quantile(others, shares, method="inverted_cdf")])
+    return tuple(np.unique(edges).tolist())
 
 
 def _count(

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 BINS = 1024
-_REACH = 10.0  # logits at which bins have grown to four times the width they have at a score of one half
+_BEND = 10.0  # the logit at which bins are four times as wide as at a score of one half
+_END = 37.0  # the largest logit: the largest double below 1 has 36.7
+_REACH = _END / (1.0 + _END / _BEND)
 
 
 class Ranked(NamedTuple):
@@ -36,23 +38,26 @@ Curve = Callable[[FloatArray, FloatArray], Ranked]
 def score_bins(probability: FloatArray) -> NDArray[np.intp]:
     """The bin, 0 to 1,023, of each probability: equal widths of the logit z squashed to z / (1 + |z| / 10).
 
-    The squash leaves bins 0.02 logits wide at one half and lets them grow outwards without an end, so that
-    rare events (one in a million and beyond) are still told apart. Only 0 and 1 share the outermost bins.
+    The squash leaves bins 0.015 logits wide at one half and lets them grow outwards, so that rare events (one
+    in a billion) are still told apart. Only what lies within 1e-16 of 0 or 1 shares the outermost bins.
     """
     with np.errstate(divide="ignore"):
-        logit = np.log(probability) - np.log1p(-probability)
-    logit = np.clip(logit, -1e9, 1e9)
-    squashed = logit / (1.0 + np.abs(logit) / _REACH)  # in (-reach, reach)
+        logit = np.clip(np.log(probability) - np.log1p(-probability), -_END, _END)
+    squashed = logit / (1.0 + np.abs(logit) / _BEND)  # from -reach to reach
     position = (squashed / _REACH + 1.0) * (BINS / 2)
     bins: NDArray[np.intp] = np.minimum(position.astype(np.intp), BINS - 1)
     return bins
 
 
+def bin_logits() -> FloatArray:
+    """The logit in the middle of each bin, shape (1024,), increasing."""
+    squashed = ((np.arange(BINS) + 0.5) / (BINS / 2) - 1.0) * _REACH
+    return np.asarray(squashed / (1.0 - np.abs(squashed) / _BEND))
+
+
 def bin_scores() -> FloatArray:
-    """The probability in the middle of each bin, shape (1024,), increasing."""
-    squashed = (np.arange(BINS) + 0.5) / (BINS / 2) * _REACH - _REACH
-    logit = squashed / (1.0 - np.abs(squashed) / _REACH)
-    return np.asarray(1.0 / (1.0 + np.exp(-logit)), dtype=np.float64)
+    """The probability in the middle of each bin."""
+    return np.asarray(1.0 / (1.0 + np.exp(-bin_logits())))
 
 
 def equal_groups(rows: FloatArray, groups: int) -> NDArray[np.intp]:

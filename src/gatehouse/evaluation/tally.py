@@ -6,6 +6,7 @@ worker would have kept of all rows, up to the last bits of floating-point sums.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -24,7 +25,7 @@ _NOTHING = np.zeros(0, dtype=np.int64)
 
 WHOLE = -1  # the axis of the slice that is everything; slice columns are axes 0, 1, ..
 REFUSED = (-2, "", "")  # the key of the counts of rows that could not be counted
-MOST_CELLS = 100_000  # slices times units: 1.6 GB of histograms for two contenders
+MOST_BYTES = 1e9  # of sums and histograms, in one worker
 
 
 class Tally:
@@ -56,7 +57,7 @@ class Tally:
             cells = slices * wide + units
             self._add_sums(cells, measures)
             for places in bins:
-                size = int(np.prod(self._layout.histogram_shape))
+                size = math.prod(self._layout.histogram_shape)
                 np.add.at(self._histograms.reshape(-1), cells * size + places, 1)
 
     def _add_sums(self, cells: NDArray[np.intp], measures: list[FloatArray]) -> None:
@@ -73,9 +74,10 @@ class Tally:
 
     def _grow(self, measures: int) -> None:
         need = (len(self._slices), len(self._units))
-        if need[0] * need[1] > MOST_CELLS:
+        cell = 8 * (measures + math.prod(self._layout.histogram_shape))
+        if need[0] * need[1] * cell > MOST_BYTES:
             raise EvaluationError(
-                f"{need[0]} slices times {need[1]} units ({self._layout.unit}) exceed {MOST_CELLS:,}.",
+                f"{need[0]:,} slices times {need[1]:,} units ({self._layout.unit}) need more than a gigabyte.",
                 why="Sums and histograms are kept for each of them, in the memory of one process.",
                 remedy="Slice by columns with fewer values, or declare a coarser unit (a week for a day).",
             )

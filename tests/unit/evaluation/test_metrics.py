@@ -64,9 +64,7 @@ def test_a_metric_is_what_scikit_learn_computes(
 
 
 def test_ranking_metrics_from_1024_bins_are_those_of_the_exact_scores() -> None:
-    assert value(ROC_AUC, EVENT, PROBABILITY) == pytest.approx(
-        reference.roc_auc_score(EVENT, PROBABILITY), abs=1e-4
-    )
+    assert value(ROC_AUC, EVENT, PROBABILITY) == pytest.approx(reference.roc_auc_score(EVENT, PROBABILITY), abs=1e-4)
     assert value(AVERAGE_PRECISION, EVENT, PROBABILITY) == pytest.approx(
         reference.average_precision_score(EVENT, PROBABILITY), abs=5e-4
     )

@@ -27,7 +27,12 @@ def test_no_prediction_beats_the_truth_on_any_metric_offered(metric: Metric, tas
 
 @pytest.mark.broken_gate(3)
 def test_a_metric_that_rewards_missing_the_event_is_found_out() -> None:
-    idle = Ratio(name="calls_saved", numerator=lambda _, p: (p < 0.5) * 1.0, greater_is_better=True, tasks=(Task.BINARY,))
+    idle = Ratio(
+        name="calls_saved",
+        numerator=lambda _, p: np.where(p < 0.5, 1.0, 0.0),
+        greater_is_better=True,
+        tasks=(Task.BINARY,),
+    )
     y = np.array([0.0, 0.0, 0.0, 1.0])
     assert perfection_flaw(idle, y, task=Task.BINARY) == (
         "By calls_saved, the constant 0 scores 1 and beats the truth itself, which scores 0.75."
@@ -40,7 +45,9 @@ def test_a_metric_with_the_wrong_sign_is_found_out() -> None:
 
 
 def test_a_metric_that_a_perfect_prediction_leaves_undefined_is_found_out() -> None:
-    odds = Ratio(name="odds", numerator=lambda y, _: y, denominator=lambda y, p: np.abs(y - p), tasks=(Task.REGRESSION,))
+    odds = Ratio(
+        name="odds", numerator=lambda y, _: y, denominator=lambda y, p: np.abs(y - p), tasks=(Task.REGRESSION,)
+    )
     with np.errstate(divide="ignore"):
         found = perfection_flaw(odds, np.array([1.0, 2.0]), task=Task.REGRESSION)
     assert found == "odds of a perfect prediction is inf."
