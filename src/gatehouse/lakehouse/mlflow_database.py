@@ -47,7 +47,7 @@ def prepare(root: Path) -> str:
             with exclusive(root):
                 if _is_missing(path):
                     _create(path)
-        if _written_root(path) != _artifacts(root):
+        if _moved_from(path, _artifacts(root)):
             with exclusive(root):
                 _move(path, _artifacts(root))
     except sqlite3.Error as error:
@@ -114,18 +114,20 @@ def _artifacts(root: Path) -> str:
     return (root / ARTIFACTS).as_uri()
 
 
-def _written_root(path: Path) -> str:
-    """Where this database believes its artefacts to be: experiment 0 was given a folder there when it was made."""
+def _moved_from(path: Path, now: str) -> str | None:
+    """Where the artefacts lay when this database was made, if not here. `_create` gave experiment 0 a folder there."""
     with closing(_connect(path)) as database:
         row = database.execute("SELECT artifact_location FROM experiments WHERE experiment_id = 0").fetchone()
-    if row is None:
-        raise sqlite3.DatabaseError("it has no experiment 0")
-    return str(row[0]).removesuffix("/0")
+    then = str(row[0]).removesuffix("/0") if row else now
+    # A database that was not made by `_create` keeps its files wherever it says.
+    return then if then != now and then.endswith(f"/{ARTIFACTS}") else None
 
 
 def _move(path: Path, new: str) -> None:
     """Follow the folder to where it lies now: state restored from an archive, or a checkout that was renamed."""
-    old = _written_root(path)
+    old = _moved_from(path, new)
+    if old is None:  # another process was faster
+        return
     with closing(_connect(path)) as database, database:
         for table, column in _PLACES:
             database.execute(

@@ -87,6 +87,9 @@ class ModelRegistry(Protocol):
     def delete(self, model: str) -> None:
         """Remove a model with all its versions and aliases; nothing happens if it does not exist."""
 
+    def delete_models(self, catalog: str, schema: str) -> None:
+        """Remove every model of a schema."""
+
 
 def check_holder(model: str, alias: str, holder: str | None, *, wanted: str | None) -> None:
     """AliasMoved unless the alias is held by the wanted version (None: by nobody)."""

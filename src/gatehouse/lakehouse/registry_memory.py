@@ -158,6 +158,11 @@ class MemoryRegistry:
             for held in [key for key in self._aliases if key[0] == model]:
                 del self._aliases[held]
 
+    def delete_models(self, catalog: str, schema: str) -> None:
+        with self._lock:
+            for model in [m for m in self._versions if check_model(m) == (catalog, schema)]:
+                self.delete(model)
+
     def _replace(self, model: str, version: str, **changes: object) -> None:
         known = self._versions[model] if self.get(model, version) else []
         known[int(version) - 1] = replace(known[int(version) - 1], **changes)  # type: ignore[arg-type]

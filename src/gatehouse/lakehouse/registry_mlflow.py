@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gatehouse.project import Predictor
 
 PAGE = 200
-"""Versions asked for at a time."""
+"""How many of what is searched are asked for at a time."""
 
 _LOGGED_MODEL = re.compile(r"models:/(m-[0-9a-f]+)")
 
@@ -73,15 +73,19 @@ class MlflowRegistry:
 
     def versions(self, model: str) -> tuple[Version, ...]:
         check_model(model)
-        doing = f"listing the versions of {model}"
-        with told(doing):
+        with told(f"listing the versions of {model}"):
             try:
                 holders = self._client.get_registered_model(model).aliases
             except _mlflow_exception() as error:
                 if says_no_model(error, model):
                     return ()
                 raise
-            found = [self._complete(v) for v in self._search(model)]
+            pages = _pages(
+                lambda token: self._client.search_model_versions(
+                    f"name = '{model}'", max_results=PAGE, page_token=token
+                )
+            )
+            found = [self._complete(v) for v in pages]
         return tuple(
             _version(v, aliases=[alias for alias, holder in holders.items() if str(holder) == str(v.version)])
             for v in sorted(found, key=lambda v: int(v.version), reverse=True)
@@ -174,6 +178,14 @@ class MlflowRegistry:
                 if not says_no_model(error, model):
                     raise
 
+    def delete_models(self, catalog: str, schema: str) -> None:
+        with told(f"listing the models of {catalog}.{schema}"):
+            # Names are compared here: in a search filter an underscore would match any character.
+            pages = _pages(lambda token: self._client.search_registered_models(max_results=PAGE, page_token=token))
+            found = [model.name for model in pages if model.name.startswith(f"{catalog}.{schema}.")]
+        for model in found:
+            self.delete(model)
+
     @contextmanager
     def _writing(self, model: str, doing: str) -> Iterator[None]:
         check_writable(model, self._writable)
@@ -204,14 +216,6 @@ class MlflowRegistry:
                 remedy="Run the command again; the version stays unused.",
             )
         return _version(made)
-
-    def _search(self, model: str) -> Iterator[Any]:
-        page: Any = None
-        while page is None or page.token:
-            page = self._client.search_model_versions(
-                f"name = '{model}'", max_results=PAGE, page_token=page.token if page else None
-            )
-            yield from page
 
     def _complete(self, found: Any) -> Any:
         """Unity Catalog leaves tags out of what a search returns."""
@@ -253,6 +257,15 @@ class MlflowRegistry:
                 shutil.copytree(files, partial, ignore=shutil.ignore_patterns(model_files.REGISTRY_NOTE))
                 partial.replace(kept)
         return kept.as_uri()
+
+
+def _pages(search: Callable[[str | None], Any]) -> Iterator[Any]:
+    """Everything a search finds, page after page."""
+    page = search(None)
+    yield from page
+    while page.token:
+        page = search(page.token)
+        yield from page
 
 
 def _version(found: Any, aliases: Collection[str] | None = None) -> Version:
