@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from typing import NamedTuple
@@ -55,22 +55,27 @@ class Layout:
         """(contenders, 2 classes, bins) in binary tasks; nothing otherwise."""
         return (len(self.contenders), 2, BINS) if self.task is Task.BINARY else (0,)
 
-    def measures(self, rows: Rows) -> list[FloatArray]:
+    @property
+    def measure_count(self) -> int:
+        """How many things are summed over rows."""
+        count = len(self.contenders)
+        return 2 + count + 2 * count * len(self.ratios) + len(self.ordered_pairs) + len(self.pairs)
+
+    def measures(self, rows: Rows) -> Iterator[FloatArray]:
         """One array per thing to sum over rows. `sums` names the totals, in this order."""
         y, predictions = rows.y, rows.predictions
         flat = self.task is not Task.MULTICLASS
         one = np.ones(len(y))
-        out = [one, y, *(p if flat else 0.0 * one for p in predictions)]
+        yield from (one, y, *(p if flat else 0.0 * one for p in predictions))
         for p in predictions:
-            out += [_per_row(ratio, ratio.numerator, y, p) for ratio in self.ratios]
+            yield from (_per_row(ratio, ratio.numerator, y, p) for ratio in self.ratios)
         for p in predictions:
-            out += [_per_row(r, r.denominator, y, p) if r.denominator else one for r in self.ratios]
+            yield from (_per_row(r, r.denominator, y, p) if r.denominator else one for r in self.ratios)
         right = [self.right(y, p) for p in predictions]
-        out += [np.asarray(right[i] & ~right[j], dtype=np.float64) for i, j in self.ordered_pairs]
+        yield from (np.asarray(right[i] & ~right[j], dtype=np.float64) for i, j in self.ordered_pairs)
         for i, j in self.pairs:
             apart = np.abs(predictions[i] - predictions[j])
-            out.append(apart if flat else apart.sum(axis=1) / 2.0)
-        return out
+            yield apart if flat else apart.sum(axis=1) / 2.0
 
     def sums(self, totals: FloatArray) -> Sums:
         """Totals of the measures on the last axis, taken apart."""

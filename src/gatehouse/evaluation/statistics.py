@@ -8,7 +8,7 @@ rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -98,6 +98,23 @@ class UnitStatistics:
     def ratios(self) -> tuple[Ratio, ...]:
         """The ratio metrics, in the order of the arrays' last axis."""
         return tuple(m for m in self.metrics if isinstance(m, Ratio))
+
+    def of_units(self, units: Sequence[str]) -> UnitStatistics:
+        """The same statistics of some units only, in their order here; slices that have no rows there are gone.
+
+        Whole-sample metrics and refusals, which are known for all units together, are left out and as they are.
+        """
+        u = np.array(sorted(_position(unit, self.units, "unit") for unit in units), dtype=np.intp)
+        s = np.flatnonzero(self.sums.rows[:, u].sum(axis=1))
+        return replace(
+            self,
+            metrics=tuple(m for m in self.metrics if not isinstance(m, WholeSample)),
+            units=tuple(self.units[i] for i in u),
+            slices=tuple(self.slices[i] for i in s),
+            sums=Sums(**{f.name: getattr(self.sums, f.name)[np.ix_(s, u)] for f in fields(Sums)}),
+            histograms=self.histograms[np.ix_(s, u)],
+            left_out={},
+        )
 
     def ratio(self, metric: Ratio) -> int:
         """The place of a ratio metric on the arrays' last axis."""

@@ -36,7 +36,8 @@ class Tally:
         self._slices: dict[tuple[int, str], int] = {(WHOLE, ""): 0}
         self._units: dict[str, int] = {}
         self._refused: FloatArray = np.zeros(3 + len(layout.contenders))
-        self._sums: FloatArray = np.zeros((0, 1, 0))  # (measures, slices, units), with room to grow
+        # Both with room to grow: (measures, slices, units) and (slices, units, contenders, 2 classes, bins).
+        self._sums: FloatArray = np.zeros((layout.measure_count, 1, 0))
         self._histograms: NDArray[np.int64] = np.zeros((1, 0, *layout.histogram_shape), dtype=np.int64)
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -49,32 +50,27 @@ class Tally:
         axes = [np.zeros(len(units), dtype=np.intp)]
         for axis, (values, codes) in enumerate(zip(rows.values, rows.value_codes, strict=True)):
             axes.append(_places(self._slices, [(axis, v) for v in values])[codes])
-        measures = self._layout.measures(rows)
-        self._grow(len(measures))
-        wide = self._histograms.shape[1]
-        bins = self._bins(rows)
-        for slices in axes:
-            cells = slices * wide + units
-            self._add_sums(cells, measures)
-            for places in bins:
-                size = math.prod(self._layout.histogram_shape)
-                np.add.at(self._histograms.reshape(-1), cells * size + places, 1)
-
-    def _add_sums(self, cells: NDArray[np.intp], measures: list[FloatArray]) -> None:
+        self._grow()
         shape = self._sums.shape[1:]
-        for place, measure in enumerate(measures):
-            self._sums[place] += np.bincount(cells, measure, minlength=shape[0] * shape[1]).reshape(shape)
+        cells = [slices * shape[1] + units for slices in axes]
+        for place, measure in enumerate(self._layout.measures(rows)):
+            for of_axis in cells:
+                self._sums[place] += np.bincount(of_axis, measure, minlength=math.prod(shape)).reshape(shape)
+        for places in self._bins(rows):
+            for of_axis in cells:
+                block = of_axis * math.prod(self._layout.histogram_shape)
+                np.add.at(self._histograms.reshape(-1), block + places, 1)
 
-    def _bins(self, rows: Rows) -> list[NDArray[np.intp]]:
+    def _bins(self, rows: Rows) -> Iterator[NDArray[np.intp]]:
         """For each contender, the place of each row in the (contender, class, bin) block of its cell."""
-        if self._layout.task is not Task.BINARY:
-            return []
-        classes = rows.y.astype(np.intp)
-        return [(2 * c + classes) * BINS + score_bins(p) for c, p in enumerate(rows.predictions)]
+        if self._layout.task is Task.BINARY:
+            classes = rows.y.astype(np.intp)
+            for c, p in enumerate(rows.predictions):
+                yield (2 * c + classes) * BINS + score_bins(p)
 
-    def _grow(self, measures: int) -> None:
+    def _grow(self) -> None:
         need = (len(self._slices), len(self._units))
-        cell = 8 * (measures + math.prod(self._layout.histogram_shape))
+        cell = 8 * (len(self._sums) + math.prod(self._layout.histogram_shape))
         if need[0] * need[1] * cell > MOST_BYTES:
             raise EvaluationError(
                 f"{need[0]:,} slices times {need[1]:,} units ({self._layout.unit}) need more than a gigabyte.",
@@ -82,11 +78,11 @@ class Tally:
                 remedy="Slice by columns with fewer values, or declare a coarser unit (a week for a day).",
             )
         have = self._histograms.shape[:2]
-        if len(self._sums) == measures and need[0] <= have[0] and need[1] <= have[1]:
+        if need[0] <= have[0] and need[1] <= have[1]:
             return
         room = tuple(max(n, 2 * h if n > h else h) for n, h in zip(need, have, strict=True))
-        sums = np.zeros((measures, *room))
-        sums[: len(self._sums), : have[0], : have[1]] = self._sums
+        sums = np.zeros((len(self._sums), *room))
+        sums[:, : have[0], : have[1]] = self._sums
         histograms = np.zeros((*room, *self._layout.histogram_shape), dtype=np.int64)
         histograms[: have[0], : have[1]] = self._histograms
         self._sums, self._histograms = sums, histograms

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -306,3 +307,11 @@ def test_asking_for_what_was_not_collected_is_an_error() -> None:
         binary(SCORED).contender("challenger")
     with pytest.raises(EvaluationError, match="no statistics of slice origin=EWR"):
         binary(SCORED).slice(SliceKey("origin", "EWR"))
+
+
+def test_the_statistics_of_some_days_are_those_of_their_rows() -> None:
+    frame = pd.concat([SCORED, SCORED.assign(day="2013-07-03", origin="EWR")])
+    days = ["2013-07-03", "2013-07-01"]
+    found = binary(frame, (BRIER, ROC_AUC)).of_units(days)
+    alone = binary(frame[frame["day"].isin(days)], (BRIER, ROC_AUC))
+    same(replace(found, refusals=alone.refusals), alone)
