@@ -130,6 +130,13 @@ def derive(events: DataFrame) -> DataFrame:
     )
 
 
+DERIVED = (
+    Column(name="season_cosine", type="double", description="Cosine of the day of the year."),
+    Column(name="season_sine", type="double", description="Sine of the day of the year."),
+    Column(name="month", type="string", description="Month, for the baseline."),
+)
+
+
 # 5. The estimator.
 @dataclass(frozen=True)
 class _Fitted:
@@ -196,7 +203,7 @@ PROJECT = Project(
             max_age=timedelta(days=2),
         ),
     ),
-    events=Events(table="daily_weather", time="measured_at", derive=derive),
+    events=Events(table="daily_weather", time="measured_at", derive=derive, derived=DERIVED),
     label=Label(
         name="temperature_tomorrow",
         expression="next_temperature",

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gatehouse.project import Column
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 TIME_ZONE = "America/New_York"
 """Zone of all three origins: rush hours and days of the week go by the local clock."""
 
+DERIVED = (
+    Column(name="local_hour", type="int", description="Hour of scheduled departure, New York time", unit="h"),
+    Column(name="minute_of_day", type="double", description="Scheduled departure, New York time", unit="min"),
+    Column(name="day_of_week", type="double", description="0 is Monday, New York time"),
+    Column(name="scheduled_minutes", type="double", description="Scheduled time from gate to gate", unit="min"),
+    Column(name="scheduled_speed", type="double", description="Distance over schedule: low means slack", unit="mph"),
+)
+
 
 def schedule_features(flights: DataFrame) -> DataFrame:
-    """The flights with columns derived from their schedule.
-
-    Returns:
-        One row per flight, with local_hour int in 0..23, minute_of_day double in [0, 1440), day_of_week double (0 is
-        Monday), scheduled_minutes double from gate to gate, and scheduled_speed double in mph: a low one means slack.
-    """
+    """The flights with the columns of `DERIVED`, one row per flight."""
     from pyspark.sql import functions as F
 
     local = F.from_utc_timestamp("scheduled_at", TIME_ZONE)

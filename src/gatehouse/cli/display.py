@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -98,6 +99,6 @@ def _plain(content: Any) -> Any:
         return content.isoformat()
     if isinstance(content, Path):
         return str(content)
-    if isinstance(content, float) and content != content:  # NaN is not JSON
+    if isinstance(content, float) and not math.isfinite(content):  # not JSON
         return None
     return content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 
 import click
@@ -15,7 +16,7 @@ from gatehouse.cli import options
 @click.pass_obj
 def command(found: dict[str, Path | None], env: str, as_json: bool) -> None:
     """One line per feature, in the order in which the model gets them."""
-    from gatehouse.cli.display import echo_json, stdout_console, table
+    from gatehouse.cli.display import echo_json, shown, stdout_console
     from gatehouse.cli.world import look
     from gatehouse.pipelines.standing import features
 
@@ -24,10 +25,12 @@ def command(found: dict[str, Path | None], env: str, as_json: bool) -> None:
     if as_json:
         echo_json(rows)
         return
-    stdout_console().print(
-        table(
-            f"{context.project.name}: {len(rows)} features",
-            ("feature", "table", "description", "unit", "owner", "fresh until"),
-            [(r.name, r.table, r.description, r.unit, r.owner, r.fresh_until) for r in rows],
-        )
-    )
+    console = stdout_console()
+    console.print(f"[bold]{context.project.name}[/bold]: {len(rows)} features")
+    for name, group in groupby(sorted(rows, key=lambda r: r.table), key=lambda r: r.table):
+        members = list(group)
+        fresh = f"fresh until {shown(members[0].fresh_until)}" if members[0].fresh_until else "not computed yet"
+        console.print(f"\n[bold]{name}[/bold] [dim]{members[0].owner}, {fresh}[/dim]")
+        for member in members:
+            unit = f" [dim]({member.unit})[/dim]" if member.unit else ""
+            console.print(f"  {member.name:<32} {member.description}{unit}")

@@ -50,19 +50,27 @@ def command(found: dict[str, Path | None], name: str, env: str, as_json: bool) -
         return
     console = stdout_console()
     for title, up in (("comes from", True), ("feeds", False)):
-        tree = Tree(f"[bold]{_line(graph, node.name, facts)}[/bold] {title}")
-        _grow(tree, graph, node.name, facts, up=up)
+        tree = Tree(f"{_line(graph, node.name, facts)}\n[bold]{title}[/bold]")
+        _grow(tree, graph, node.name, facts, up=up, shown=set())
         console.print(tree)
 
 
 def _line(graph: Graph, name: str, facts: dict[str, dict[str, object]]) -> str:
-    known = ", ".join(f"{k} {v}" for k, v in facts.get(name, {}).items())
-    return f"{name} [dim]({graph.nodes[name].kind}{', ' + known if known else ''})[/dim]"
+    known = {k: v for k, v in facts.get(name, {}).items() if not isinstance(v, dict)}
+    details = ", ".join([graph.nodes[name].kind, *(f"{k} {v}" for k, v in known.items())])
+    return f"[bold]{name}[/bold] [dim]{details}[/dim]"
 
 
-def _grow(tree: Tree, graph: Graph, name: str, facts: dict[str, dict[str, object]], *, up: bool) -> None:
+def _grow(
+    tree: Tree, graph: Graph, name: str, facts: dict[str, dict[str, object]], *, up: bool, shown: set[str]
+) -> None:
+    """What was shown with its own branches once is only named after that."""
     for other in graph.upstream(name) if up else graph.downstream(name):
-        _grow(tree.add(_line(graph, other, facts)), graph, other, facts, up=up)
+        if other in shown:
+            tree.add(f"{other} [dim](above)[/dim]")
+            continue
+        shown.add(other)
+        _grow(tree.add(_line(graph, other, facts)), graph, other, facts, up=up, shown=shown)
 
 
 def _nested(graph: Graph, name: str, facts: dict[str, dict[str, object]], *, up: bool) -> list[dict[str, object]]:

@@ -15,9 +15,9 @@ from gatehouse.pipelines.features import refresh
 from gatehouse.pipelines.inference import CHAMPION, infer
 from gatehouse.pipelines.ingest import ingest
 from gatehouse.pipelines.monitoring import monitor
+from gatehouse.pipelines.reporting import write_report
 from gatehouse.pipelines.standing import standing
 from gatehouse.pipelines.training import Trained, train
-from gatehouse.reports.monitoring import write_report
 
 if TYPE_CHECKING:
     from rich.console import Console

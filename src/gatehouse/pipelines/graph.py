@@ -23,10 +23,14 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Nodes by name, and for each the names of what it is made of."""
+    """Nodes by name, and for each the names of what it is made of and of what it feeds.
+
+    Both go from table to table; a feature has its table above it and the versions that use it below.
+    """
 
     nodes: Mapping[str, Node]
     made_of: Mapping[str, tuple[str, ...]]
+    feeds: Mapping[str, tuple[str, ...]]
 
     def upstream(self, name: str) -> tuple[str, ...]:
         """Direct origins."""
@@ -34,7 +38,7 @@ class Graph:
 
     def downstream(self, name: str) -> tuple[str, ...]:
         """What is made of it directly."""
-        return tuple(n for n, origins in self.made_of.items() if name in origins)
+        return self.feeds.get(name, ())
 
 
 def lineage_graph(project: Project, versions: Iterable[tuple[str, str, bool]]) -> Graph:
@@ -55,21 +59,24 @@ def lineage_graph(project: Project, versions: Iterable[tuple[str, str, bool]]) -
         raw = f"raw:{source.table.name}"
         add("raw", raw)
         add("table", source.table.name, [raw], source.table.description)
-    brought: dict[str, str] = {}
+    tables = [d.table.name for d in project.feature_tables]
     for declaration in project.feature_tables:
         add("features", declaration.table.name, declaration.inputs, declaration.table.description)
-        brought |= dict.fromkeys(declaration.features, declaration.table.name)
-    for feature in project.features:
-        add("feature", feature, [brought.get(feature, project.events.table)])
-    label = project.label.name
-    add("label", label, [project.events.table], project.label.description)
+    label, events = project.label.name, project.events.table
+    add("label", label, [events], project.label.description)
     scoring = []
     for name, note, has_scored in versions:
-        add("version", name, [*project.features, label], note)
+        add("version", name, [events, *tables, label], note)
         scoring += [name] if has_scored else []
-    add("predictions", PREDICTIONS, [*scoring, project.events.table])
+    add("predictions", PREDICTIONS, [*scoring, events])
     add("metrics", METRICS, [PREDICTIONS, label])
-    return Graph(nodes, made_of)
+    feeds = {n: tuple(other for other, origins in made_of.items() if n in origins) for n in nodes}
+    using = tuple(n for n, node in nodes.items() if node.kind == "version")
+    brought = {f: d.table.name for d in project.feature_tables for f in d.features}
+    for feature in project.features:
+        add("feature", feature, [brought.get(feature, events)])
+        feeds[feature] = using
+    return Graph(nodes, made_of, feeds)
 
 
 def find(graph: Graph, name: str) -> Node:

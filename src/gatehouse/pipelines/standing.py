@@ -98,21 +98,20 @@ def standing(context: Context) -> Standing:
 def features(context: Context) -> tuple[FeatureStanding, ...]:
     """Every feature of the project's model, in its order, with what is declared of it and how fresh it is."""
     project = context.project
-    brought = {f: d for d in project.feature_tables for f in d.features}
-    events = project.event_table
+    brought = {f: d.table for d in project.feature_tables for f in d.features}
+    derived = {c.name: c for c in project.events.derived}
     found = []
     for name in project.features:
-        table = brought[name].table if name in brought else events
-        pipeline = "features" if name in brought else "ingest"
-        column = table.column(name) if name in table.names else None
+        table = brought.get(name, project.event_table)
+        column = derived.get(name) or table.column(name)
         found.append(
             FeatureStanding(
                 name=name,
                 table=table.name,
-                description=column.description if column else f"Derived from the event by {project.name}.",
-                unit=column.unit if column else None,
+                description=column.description,
+                unit=column.unit,
                 owner=table.owner,
-                fresh_until=watermark(context, pipeline, table.name),
+                fresh_until=watermark(context, "features" if name in brought else "ingest", table.name),
             )
         )
     return tuple(found)

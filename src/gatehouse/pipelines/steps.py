@@ -65,7 +65,7 @@ def run_pipeline(
         exported.append(destination)
     monitored = report = None
     if served and (everything or pipeline == "monitoring"):
-        from gatehouse.reports.monitoring import write_report
+        from gatehouse.pipelines.reporting import write_report
 
         monitored = monitor(context)
         report = write_report(context)

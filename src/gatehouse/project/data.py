@@ -182,13 +182,15 @@ class FeatureTable:
 class Events:
     """What is predicted: one row of `table` is one event, and gets one prediction, `lead` before `time`.
 
-    `derive` adds columns that the event itself brings (an hour of day, a distance band); it sees no late column.
+    `derive` adds the columns declared in `derived`, which the event itself brings (an hour of day, a distance band); it
+    sees no late column.
     """
 
     table: str
     time: str
     lead: timedelta = timedelta(0)
     derive: Callable[[DataFrame], DataFrame] | None = None
+    derived: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

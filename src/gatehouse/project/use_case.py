@@ -60,6 +60,9 @@ class Project:
                 why="A model needs something to learn from.",
                 remedy="List the model's input columns in `features`.",
             )
+        known = {*event_columns, *(c.name for c in self.events.derived)}
+        known |= {f for table in self.feature_tables for f in table.features}
+        refuse_unknown("features", self.features, sorted(known))
         for metric in self.metrics:
             if self.task not in metric.tasks:
                 raise ConfigurationError(
