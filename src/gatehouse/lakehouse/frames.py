@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from gatehouse.errors import DataError, SchemaBreak
-from gatehouse.lakehouse.table_types import Between, Equals, TableName, literal
+from gatehouse.lakehouse.table_types import Between, Equals, TableName, known, literal
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -107,7 +107,8 @@ def summarise(changes: DataFrame, keys: Sequence[str]) -> ChangeSummary:
         *[F.max(k).alias(f"_max_{k}") for k in bounds],
     ).collect()[0]
     covering = _all(
-        (F.col(k) >= F.lit(literal(row[f"_min_{k}"]))) & (F.col(k) <= F.lit(literal(row[f"_max_{k}"]))) for k in bounds
+        known(k) & (F.col(k) >= F.lit(literal(row[f"_min_{k}"]))) & (F.col(k) <= F.lit(literal(row[f"_max_{k}"])))
+        for k in bounds
     )
     return ChangeSummary(inserted=row["rows"] - row["updated"], updated=row["updated"], covering=covering)
 

@@ -19,7 +19,7 @@ from enum import StrEnum
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gatehouse.errors import PlatformError
+from gatehouse.errors import ConfigurationError, PlatformError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -175,6 +175,12 @@ def _use_utc() -> None:
 
 
 def _start_sail(catalogs: Sequence[str]) -> tuple[SparkSession, Any]:
+    if taken := {FOLDERS_CATALOG, "system"}.intersection(catalogs):
+        raise ConfigurationError(
+            f"A catalog cannot be named {taken.pop()!r} on the embedded engine.",
+            why="It is the name of one of the engine's own.",
+            remedy="Choose another name for it in conf/environments.yml.",
+        )
     names = [*dict.fromkeys(catalogs), FOLDERS_CATALOG]
     entries = ",".join(f'{{type="memory",name="{name}",initial_database=["default"]}}' for name in names)
     os.environ["SAIL_CATALOG__LIST"] = f"[{entries}]"

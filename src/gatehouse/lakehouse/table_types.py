@@ -93,7 +93,7 @@ class Equals:
         """As a Spark condition."""
         from pyspark.sql import functions as F
 
-        return F.col(self.column) == F.lit(literal(self.value))
+        return known(self.column) & (F.col(self.column) == F.lit(literal(self.value)))
 
     @property
     def values(self) -> tuple[Value, ...]:
@@ -117,7 +117,7 @@ class Between:
         from pyspark.sql import functions as F
 
         column = F.col(self.column)
-        return (column > F.lit(literal(self.after))) & (column <= F.lit(literal(self.until)))
+        return known(self.column) & (column > F.lit(literal(self.after))) & (column <= F.lit(literal(self.until)))
 
     @property
     def values(self) -> tuple[Value, ...]:
@@ -126,6 +126,13 @@ class Between:
 
     def __str__(self) -> str:
         return f"{self.after} < {self.column} <= {self.until}"
+
+
+def known(column: str) -> Column:
+    """Not null. Sail replaces rows for which a condition is null as if it were true, so no condition may be."""
+    from pyspark.sql import functions as F
+
+    return F.col(column).isNotNull()
 
 
 def literal(value: Value) -> Value:

@@ -246,7 +246,7 @@ def _refuse_ambiguous(name: TableName, rows: DataFrame, keys: Sequence[str]) -> 
 
 def _refuse_outside(name: TableName, rows: DataFrame, where: Equals | Between) -> None:
     """Checked on the computed rows: an error inside the query is raised for rows that a filter was yet to drop."""
-    outside = rows.where(~where.condition() | rows[where.column].isNull()).select(where.column).limit(1).collect()
+    outside = rows.where(~where.condition()).select(where.column).limit(1).collect()
     if outside:
         raise DataError(
             f"A row for {name} has {where.column} = {outside[0][0]}, outside the rows it would replace ({where}).",
