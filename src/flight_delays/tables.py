@@ -105,6 +105,15 @@ FLIGHTS = Table(
     ),
 )
 
+DERIVED = (
+    Column(name="local_hour", type="int", description="Hour of the scheduled departure, New York time", unit="h"),
+    Column(name="minute_of_day", type="double", description="Minutes since midnight, New York time", unit="min"),
+    Column(name="day_of_week", type="double", description="0 is Monday, New York time"),
+    Column(name="scheduled_minutes", type="double", description="Scheduled time from gate to gate", unit="min"),
+    Column(name="scheduled_speed", type="double", description="Distance over that time: low is slack", unit="mph"),
+)
+"""What a flight brings by itself; flight_delays.features.schedule computes it."""
+
 WEATHER = Table(
     name="weather",
     description="Hourly observations at the three airports, one row per airport and hour.",

@@ -46,9 +46,3 @@ def test_scheduled_speed_is_distance_over_the_time_from_gate_to_gate(
         [(150.0, 480.0), (0.0, None), (60.0, None)], "scheduled_minutes double, scheduled_speed double"
     )
     assert_df_equality(derived, expected, ignore_nullable=True, ignore_row_order=True)
-
-
-def test_the_flights_own_columns_stay(flights: Callable[..., DataFrame]) -> None:
-    scheduled = flights(("2013-05-06 12:00", {}))
-
-    assert schedule_features(scheduled).columns[: len(scheduled.columns)] == scheduled.columns
