@@ -125,7 +125,12 @@ def _compare(
         return old
     if isinstance(new, Unmeasured):
         return new
-    return _difference(metric, old.value, new, new.influence - old.influence)
+    return compare_values(metric, old, new)
+
+
+def compare_values(metric: Metric, champion: Value, candidate: Value) -> Comparison:
+    """Two contenders' values of a metric, measured in the same slice of the same statistics."""
+    return _difference(metric, champion.value, candidate, candidate.influence - champion.influence)
 
 
 def _difference(metric: Metric, champion: float, new: Value, influence: FloatArray) -> Comparison:
