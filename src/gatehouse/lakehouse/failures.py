@@ -6,7 +6,7 @@ Sail's errors are plain text without a class of their own, the JVM's carry a sta
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -38,12 +38,13 @@ _DISK = (
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
-def retry_conflicts(write: Callable[[], _Result]) -> _Result:
+def retry_conflicts(write: Callable[[], _Result], *, pauses: Sequence[float] = _PAUSES) -> _Result:
     """Run a write again while another writer comes first. A call that failed has committed nothing, on either engine.
 
-    Writers of the port wait for each other, so a conflict means that something else writes to the table.
+    Writers of the port wait for each other, so a conflict means that something else writes to the table. `pauses`
+    are the seconds between the tries.
     """
-    for pause in _PAUSES:
+    for pause in pauses:
         try:
             return write()
         except Exception as error:
