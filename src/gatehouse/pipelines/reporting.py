@@ -67,6 +67,7 @@ def read(context: Context) -> Readings:
     since = context.as_of - HISTORY
     return Readings(
         environment=context.name,
+        sources_in=context.environment.sources_from or context.name,
         catalog=context.environment.catalog,
         schema=context.environment.db_schema,
         as_of=context.as_of,
