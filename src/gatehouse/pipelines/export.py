@@ -54,9 +54,9 @@ def _to_file(rows: pa.Table, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".csv":
-            csv.write_csv(_without_lists(rows), partial)
+            csv.write_csv(_without_lists(rows), partial)  # type: ignore[attr-defined]
         else:
-            parquet.write_table(rows, partial)
+            parquet.write_table(rows, partial)  # type: ignore[no-untyped-call]
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from gatehouse.errors import DataError, NoChampion
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.dataset import EVENT_TIME, UNIT, build, pin
 from gatehouse.pipelines.runs import Run, record
-from gatehouse.pipelines.scoring import score
+from gatehouse.pipelines.scoring import score, stored_model
 from gatehouse.pipelines.tables import predictions_table
 
 if TYPE_CHECKING:
@@ -89,9 +89,9 @@ def _rows(context: Context, events: DataFrame, champion: Version, run_key: str) 
         *(f for f in project.features if f not in project.event_table.primary_key),
     )
     folder = context.registry.download(context.model, champion.version)
-    features = _features_of(context, folder, champion)
+    features = features_of(context, folder, champion)
     return (
-        score(inputs, folder, features, project.task)
+        score(inputs, stored_model(folder, features), project.task)
         .withColumns(
             {
                 "run_key": F.lit(run_key),
@@ -103,7 +103,7 @@ def _rows(context: Context, events: DataFrame, champion: Version, run_key: str) 
     )
 
 
-def _features_of(context: Context, folder: Path, champion: Version) -> list[str]:
+def features_of(context: Context, folder: Path, version: Version) -> list[str]:
     """The columns the stored model asks for, in its order, all of which this code must still bring."""
     from mlflow.models import Model
 
@@ -112,7 +112,7 @@ def _features_of(context: Context, folder: Path, champion: Version) -> list[str]
     gone = [name for name in wanted if name not in context.project.features]
     if gone:
         raise DataError(
-            f"Version {champion.version} of {context.model} needs {', '.join(gone)}, which is no longer declared.",
+            f"Version {version.version} of {context.model} needs {', '.join(gone)}, which is no longer declared.",
             why="Scoring without a feature the model was trained on would give other predictions than were judged.",
             remedy="Deploy the code the version was trained with, or promote a version trained with this code.",
         )

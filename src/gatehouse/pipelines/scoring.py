@@ -1,12 +1,12 @@
-"""Applies a stored model to a DataFrame: one model per worker process, predictions in the shape of the task."""
+"""Applies predictors to a DataFrame: one model per worker process, predictions in the shape of the task."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from gatehouse.project import Task
+from gatehouse.project import Predictor, Task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,38 +18,72 @@ if TYPE_CHECKING:
 PREDICTION = "prediction"
 PROBABILITIES = "probabilities"
 
+Predict = Callable[["pd.DataFrame"], Any]
+"""Rows to predictions. It travels to the workers, so it holds a path, not a model."""
 
-def score(frame: DataFrame, model: Path, features: Sequence[str], task: Task) -> DataFrame:
+
+def stored_model(folder: Path, features: Sequence[str]) -> Predict:
+    """A stored model, loaded once by each worker. `folder` is readable by every worker."""
+    path, wanted = str(folder), list(features)
+    return lambda batch: _model(path).predict(batch[wanted])
+
+
+def fitted(predictor: Predictor) -> Predict:
+    """A predictor in memory that is small enough to travel, such as a baseline."""
+    return predictor.predict
+
+
+def score(frame: DataFrame, predict: Predict, task: Task) -> DataFrame:
     """The frame with `prediction` double and `probabilities` array<double> (null unless multiclass).
 
     Args:
-        frame: Any columns, the features among them as double, null where unknown.
-        model: Folder of the stored model, readable by every worker.
-        features: The model's columns, in its order.
+        frame: Any columns, the predictor's among them.
+        predict: What to apply to each batch.
         task: Fixes the shape: probability, value, or position of the likeliest class.
     """
-    schema = ", ".join(f"`{name}` {kind}" for name, kind in frame.dtypes)
-    path, wanted = str(model), list(features)
 
-    def apply(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        for batch in batches:
-            yield batch.assign(**shaped(_model(path).predict(batch[wanted]), task, len(batch)))
+    def columns(batch: pd.DataFrame) -> dict[str, Any]:
+        found = shaped(predict(batch), task, len(batch))
+        if task is Task.MULTICLASS:
+            return {PREDICTION: found.argmax(axis=1).astype(float), PROBABILITIES: list(found)}
+        return {PREDICTION: found, PROBABILITIES: None}
 
-    return frame.mapInPandas(apply, f"{schema}, {PREDICTION} double, {PROBABILITIES} array<double>")
+    return _mapped(frame, columns, {PREDICTION: "double", PROBABILITIES: "array<double>"})
 
 
-def shaped(raw: Any, task: Task, rows: int) -> dict[str, Any]:
-    """What a model returned, as the two columns; ValueError if the shape is not the task's."""
+def score_beside(frame: DataFrame, predictors: dict[str, Predict], task: Task) -> DataFrame:
+    """The frame with one column per predictor: double, or array<double> for a multiclass task."""
+
+    def columns(batch: pd.DataFrame) -> dict[str, Any]:
+        found = {name: shaped(predict(batch), task, len(batch)) for name, predict in predictors.items()}
+        return {name: list(p) if p.ndim == 2 else p for name, p in found.items()}
+
+    kind = "array<double>" if task is Task.MULTICLASS else "double"
+    return _mapped(frame, columns, dict.fromkeys(predictors, kind))
+
+
+def shaped(raw: Any, task: Task, rows: int) -> np.ndarray:
+    """What a predictor returned, as (rows,) or (rows, classes); ValueError if the shape is not the task's."""
     import numpy as np
 
     found: np.ndarray = np.asarray(raw, dtype=float)
     if task is Task.MULTICLASS:
         if found.ndim != 2 or len(found) != rows:
             raise ValueError(f"a multiclass model returned shape {found.shape} for {rows} rows, not (rows, classes)")
-        return {PREDICTION: found.argmax(axis=1).astype(float), PROBABILITIES: list(found)}
+        return found
     if found.shape not in ((rows,), (rows, 1)):
         raise ValueError(f"the model returned shape {found.shape} for {rows} rows, not one number per row")
-    return {PREDICTION: found.reshape(rows), PROBABILITIES: None}
+    return found.reshape(rows)
+
+
+def _mapped(frame: DataFrame, columns: Callable[[pd.DataFrame], dict[str, Any]], added: dict[str, str]) -> DataFrame:
+    schema = ", ".join(f"`{name}` {kind}" for name, kind in [*frame.dtypes, *added.items()])
+
+    def apply(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for batch in batches:
+            yield batch.assign(**columns(batch))
+
+    return frame.mapInPandas(apply, schema)
 
 
 @cache

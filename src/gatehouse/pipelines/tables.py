@@ -104,7 +104,56 @@ METRICS = Table(
     ),
 )
 
-SYSTEM_TABLES = (RUNS, EXPECTATIONS, SCHEMA_CHANGES, METRICS)
+GATE_METRICS = Table(
+    name="gate_metrics",
+    description="One row per finding or comparison of a gate on a version.",
+    owner=_OWNER,
+    primary_key=("version", "record", "gate", "rule", "metric", "slice"),
+    known_at="as_of",
+    columns=(
+        Column(name="version", type="string", description="Version that was judged."),
+        Column(name="record", type="string", description="SHA-256 of the decision record."),
+        _AS_OF,
+        Column(name="gate", type="string", description="compliance, challenge or refit."),
+        Column(name="rule", type="string", description="Rule of the gate; `comparison` for what was measured."),
+        Column(name="metric", type="string", description="Metric of a comparison; empty for a rule."),
+        Column(name="slice", type="string", description="Slice of a comparison, `all` for all rows; empty for a rule."),
+        Column(name="outcome", type="string", description="PROMOTE, HOLD, INSUFFICIENT_EVIDENCE or ERROR."),
+        Column(name="reason", type="string", description="A sentence with the numbers."),
+        Column(name="opponent_value", type="double", description="The champion's, baseline's or threshold's."),
+        Column(name="candidate_value", type="double", description="The candidate's."),
+        Column(name="difference", type="double", description="Positive: the candidate is better."),
+        Column(name="low", type="double", description="Lower end of its 90 % interval."),
+        Column(name="high", type="double", description="Upper end of its 90 % interval."),
+        Column(name="units", type="bigint", description="Units of independence behind it."),
+        Column(name="rows", type="bigint", description="Rows behind it.", unit="rows"),
+    ),
+)
+
+GATE_DECISIONS = Table(
+    name="gate_decisions",
+    description="One row per decision record.",
+    owner=_OWNER,
+    primary_key=("version", "record"),
+    known_at="as_of",
+    columns=(
+        Column(name="version", type="string", description="Version that was judged."),
+        Column(name="record", type="string", description="SHA-256 of the decision record."),
+        _AS_OF,
+        _at("decided_at", "When, by the clock of the machine."),
+        Column(name="verdict", type="string", description="PROMOTE, HOLD, INSUFFICIENT_EVIDENCE or ERROR."),
+        Column(name="reason", type="string", description="The deciding findings in one line."),
+        Column(
+            name="opponent", type="string", description="champion VERSION, baseline, threshold; empty: none was met."
+        ),
+        _at("hold_out_start", "Start of the hold-out, excluded; null: there was none."),
+        _at("hold_out_end", "End of the hold-out, included."),
+        Column(name="policy", type="string", description="SHA-256 of the policy."),
+        Column(name="proposer", type="string", description="Who proposed the version."),
+    ),
+)
+
+SYSTEM_TABLES = (RUNS, EXPECTATIONS, SCHEMA_CHANGES, METRICS, GATE_METRICS, GATE_DECISIONS)
 
 
 def predictions_table(project: Project) -> Table:

@@ -1,0 +1,147 @@
+"""Loads, queries and serves one stored model, in a clean process of its own: `python -I -m gatehouse.gates.probe`.
+
+Reads one JSON request on standard input and writes one JSON answer to the file that it names. What the model does is
+reported, never raised: only a broken request ends with an error. The server is MLflow's own, on loopback.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+
+ORDINARY = "ordinary"
+LOOPBACK = "127.0.0.1"
+_ANSWERS_WITHIN = 30.0
+
+
+def main() -> None:
+    """Answer the request on standard input."""
+    request = json.load(sys.stdin)
+    answer = probe(request)
+    Path(request["answer"]).write_text(json.dumps(answer), encoding="utf-8")
+
+
+def probe(request: dict[str, Any]) -> dict[str, Any]:
+    """What the model does.
+
+    Args:
+        request: `model`, its folder; `cases`, by name a `columns` list and `data` rows (null for missing);
+            `requests` and `rate` per second of the load test; `startup_seconds`.
+
+    Returns:
+        `loaded`, `load_error`, `load_seconds`; `cases`, by name `error`, `predictions`, `served_status` and
+        `served_predictions`; `startup_seconds`; `latencies` in milliseconds and `failures` of the load test;
+        `memory_megabytes`, the peak of this process.
+    """
+    import mlflow.pyfunc
+    import pandas as pd
+
+    answer: dict[str, Any] = {"loaded": False, "load_error": None, "cases": {}, "latencies": [], "failures": 0}
+    begin = time.perf_counter()
+    try:
+        model = mlflow.pyfunc.load_model(request["model"])
+    except Exception as error:  # noqa: BLE001 - whatever a foreign model raises is the finding
+        return {**answer, "load_error": _told(error)}
+    answer |= {"loaded": True, "load_seconds": time.perf_counter() - begin}
+    for name, case in request["cases"].items():
+        frame = pd.DataFrame(case["data"], columns=case["columns"])
+        frame = frame.astype(dict.fromkeys(case["numeric"], "float64"))
+        answer["cases"][name] = _predict(model, frame)
+    with_server = _serve(model, request, answer)
+    return {**answer, **with_server, "memory_megabytes": _peak_memory()}
+
+
+def _predict(model: Any, frame: Any) -> dict[str, Any]:
+    import numpy as np
+
+    try:
+        predictions = np.asarray(model.predict(frame), dtype=float)
+    except Exception as error:  # noqa: BLE001
+        return {"error": _told(error), "predictions": None}
+    return {"error": None, "predictions": _listed(predictions), "finite": bool(np.isfinite(predictions).all())}
+
+
+def _serve(model: Any, request: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    import uvicorn
+    from mlflow.pyfunc import scoring_server
+
+    begin = time.perf_counter()
+    server = uvicorn.Server(uvicorn.Config(scoring_server.init(model), host=LOOPBACK, port=0, log_level="critical"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        if not thread.is_alive() or time.perf_counter() - begin > request["startup_seconds"]:
+            return {"startup_seconds": None}
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    startup = time.perf_counter() - begin
+    connection = HTTPConnection(LOOPBACK, port, timeout=_ANSWERS_WITHIN)
+    for name, case in request["cases"].items():
+        status, body = _ask(connection, case)
+        answer["cases"][name] |= {"served_status": status, "served_predictions": _parsed(body)}
+    latencies, failures = _load_test(connection, request)
+    server.should_exit = True
+    thread.join(timeout=5)
+    return {"startup_seconds": startup, "latencies": latencies, "failures": failures}
+
+
+def _load_test(connection: HTTPConnection, request: dict[str, Any]) -> tuple[list[float], int]:
+    """Single rows, sent on a fixed schedule: a late answer makes the next one late too, as it would a caller."""
+    case = request["cases"][ORDINARY]
+    latencies, failures = [], 0
+    begin = time.perf_counter()
+    for number in range(request["requests"]):
+        due = begin + number / request["rate"]
+        time.sleep(max(0.0, due - time.perf_counter()))
+        row = case["data"][number % len(case["data"])]
+        status, _ = _ask(connection, {**case, "data": [row]})
+        latencies.append((time.perf_counter() - due) * 1000)
+        failures += status != 200
+    return latencies, failures
+
+
+def _ask(connection: HTTPConnection, case: dict[str, Any]) -> tuple[int, bytes]:
+    body = json.dumps({"dataframe_split": {"columns": case["columns"], "data": case["data"]}})
+    try:
+        connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        return response.status, response.read()
+    except (OSError, HTTPException):
+        connection.close()
+        return 0, b""
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)["predictions"]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _listed(predictions: Any) -> Any:
+    """Lists with null in the place of what JSON cannot say."""
+    import numpy as np
+
+    listed: Any = np.where(np.isfinite(predictions), predictions, None)
+    return listed.tolist()
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:500]
+
+
+def _peak_memory() -> float | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+if __name__ == "__main__":
+    main()

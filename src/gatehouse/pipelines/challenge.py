@@ -1,0 +1,126 @@
+"""The evidence of a challenge: candidate and opponent scored on the same rows in one pass, then arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatehouse.errors import DataError
+from gatehouse.evaluation.statistics import collect
+from gatehouse.gates.evidence import ChallengeEvidence, Contender
+from gatehouse.gates.gather import Question, gather
+from gatehouse.gates.policy import Mode, Policy
+from gatehouse.lakehouse.lineage import Lineage
+from gatehouse.pipelines.context import Context
+from gatehouse.pipelines.dataset import EVENT_TIME, UNIT, build, pin, slice_column
+from gatehouse.pipelines.hold_out import HoldOutRows, hold_out, judged_before, training_of
+from gatehouse.pipelines.inference import features_of
+from gatehouse.pipelines.scoring import Predict, fitted, score_beside, stored_model
+from gatehouse.project import Window
+
+if TYPE_CHECKING:
+    from gatehouse.lakehouse.registry import Version
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Challenged:
+    """The evidence, and the Delta versions of the tables that the hold-out was read from."""
+
+    evidence: ChallengeEvidence
+    data_versions: dict[str, int]
+
+
+def challenge(context: Context, candidate: Version, champion: Version | None, policy: Policy) -> Challenged:
+    """Measure a candidate against the champion or, if the registry says there is none, the policy's `first`."""
+    from pyspark.sql import functions as F
+
+    mine = Lineage.from_tags(candidate.tags, candidate.version)
+    theirs = Lineage.from_tags(champion.tags, champion.version) if champion else None
+    rows = hold_out(context, [mine, theirs] if theirs else [mine])
+    opponent, predict_opponent = _opponent(context, mine, champion, theirs, policy, rows)
+    mode, why = _mode(policy, mine, theirs)
+    predictors: dict[str, Predict] = {"candidate": _predict(context, candidate)}
+    if predict_opponent is not None:
+        predictors[opponent.kind] = predict_opponent
+    project = context.project
+    wanted = list(dict.fromkeys([*project.features, *project.baseline.columns, UNIT, project.label.name]))
+    slices = [slice_column(s.name) for s in project.slices]
+    scored = score_beside(rows.frame.select(*wanted, *slices), predictors, project.task).select(
+        UNIT,
+        project.label.name,
+        *predictors,
+        *(F.col(slice_column(s.name)).alias(s.name) for s in project.slices),
+    )
+    statistics = collect(
+        scored,
+        unit=UNIT,
+        label=project.label.name,
+        predictions={name: name for name in predictors},
+        slices=[s.name for s in project.slices],
+        metrics=project.metrics,
+        task=project.task,
+        classes=len(project.classes),
+    )
+    question = Question(
+        candidate=Contender(kind="candidate", version=candidate.version, training=training_of(context, mine, rows)),
+        opponent=opponent,
+        mode=mode,
+        mode_reason=why,
+        unit=project.unit.name,
+        primary_metric=project.primary_metric,
+        guardrail_metrics=project.guardrail_metrics,
+        required_slices=[f"{s.name}={value}" for s in project.slices if s.required for value in s.values],
+        window=Window(start=rows.start, end=rows.end),
+        label_share=rows.label_share,
+        judged_before=judged_before(context, rows, candidate.version),
+    )
+    return Challenged(evidence=gather(statistics, question), data_versions=rows.pinned.as_text())
+
+
+def _opponent(
+    context: Context,
+    mine: Lineage,
+    champion: Version | None,
+    theirs: Lineage | None,
+    policy: Policy,
+    rows: HoldOutRows,
+) -> tuple[Contender, Predict | None]:
+    if champion is not None and theirs is not None:
+        contender = Contender(kind="champion", version=champion.version, training=training_of(context, theirs, rows))
+        return contender, _predict(context, champion)
+    if policy.first == "threshold":
+        return Contender(kind="threshold", threshold=policy.threshold), None
+    return Contender(kind="baseline", training=training_of(context, mine, rows)), _baseline(context, mine)
+
+
+def _predict(context: Context, version: Version) -> Predict:
+    folder = context.registry.download(context.model, version.version)
+    return stored_model(folder, features_of(context, folder, version))
+
+
+def _baseline(context: Context, mine: Lineage) -> Predict:
+    """The project's rule of thumb, learnt from the rows that the candidate was trained on."""
+    from pyspark.sql import functions as F
+
+    project = context.project
+    label = project.label.name
+    frame = build(context, pin(context), after=mine.train_start, until=mine.train_end)
+    keys = list(project.event_table.primary_key)
+    wanted = list(dict.fromkeys([EVENT_TIME, *keys, label, *project.baseline.columns]))
+    rows = frame.where(F.col(label).isNotNull()).select(*wanted).toPandas()
+    if rows.empty:
+        raise DataError(
+            f"No labelled event lies in the candidate's training window (to {mine.train_end:%Y-%m-%d}).",
+            why="The baseline learns from the rows that the candidate learnt from.",
+            remedy="Ingest the history again, or train the candidate on data that are there.",
+        )
+    rows = rows.sort_values([EVENT_TIME, *keys], ignore_index=True)
+    return fitted(project.baseline.fit(rows, rows[label]))
+
+
+def _mode(policy: Policy, mine: Lineage, theirs: Lineage | None) -> tuple[Mode, str]:
+    if theirs is None:
+        return policy.primary.changed_code, "It is the first version, so nothing of it was ever judged."
+    if mine.code_digest != theirs.code_digest:
+        return policy.primary.changed_code, "Its training code differs from the champion's."
+    return policy.primary.same_code, "It is a retraining with the champion's training code."

@@ -1,0 +1,195 @@
+"""The evidence of compliance: what stands in the version's files and tags, and what it does in a clean process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from math import isnan
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from gatehouse.errors import StateError
+from gatehouse.gates.compliance import ComplianceEvidence
+from gatehouse.gates.policy import ComplianceRule
+from gatehouse.gates.probe import ORDINARY
+from gatehouse.lakehouse.lineage import Lineage
+from gatehouse.pipelines.context import Context
+from gatehouse.pipelines.dataset import EVENT_TIME, build, pin
+from gatehouse.reports.card import MISSING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gatehouse.lakehouse.registry import Version
+
+_PICKLES = {".pkl", ".pickle", ".joblib", ".cloudpickle", ".dill", ".pt", ".pth"}
+_ORDINARY_ROWS = 50
+_GRACE_SECONDS = 60.0
+_EXTREME = 1e12
+IMPORTANCES = "importances.json"
+
+
+class Probe:
+    """The clean process at work; it runs while other evidence is gathered."""
+
+    def __init__(self, request: str, folder: tempfile.TemporaryDirectory[str], answer: Path, limit: float) -> None:
+        self._folder = folder
+        self._answer = answer
+        self._limit = limit
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-m", "gatehouse.gates.probe"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=folder.name,
+        )
+        self._feeder = threading.Thread(target=self._feed, args=(request,), daemon=True)
+        self._feeder.start()
+
+    def _feed(self, request: str) -> None:
+        """Beside the caller: a pipe holds less than a request, and the process needs seconds to begin reading."""
+        with suppress(BrokenPipeError), cast("IO[str]", self._process.stdin) as pipe:
+            pipe.write(request)  # a process that ended at once tells why in `result`
+
+    def result(self) -> tuple[dict[str, Any] | None, str | None]:
+        """Its answer, or the reason why there is none."""
+        try:
+            self._feeder.join(self._limit)
+            self._process.stdin = None  # fed and closed: `communicate` must not flush it
+            _, complaints = self._process.communicate(timeout=self._limit)
+            if not self._answer.is_file():
+                last = (complaints.strip().splitlines() or ["no word"])[-1]
+                return None, f"it ended with code {self._process.returncode}: {last[:300]}"
+            return json.loads(self._answer.read_text(encoding="utf-8")), None
+        except subprocess.TimeoutExpired:
+            return None, f"it took longer than {self._limit:.0f} s"
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._folder.cleanup()
+
+
+def start_probe(context: Context, version: Version, rule: ComplianceRule) -> Probe:
+    """Start `gates.probe` on a version, with the newest rows. Isolated: no current folder, no PYTHON* variables."""
+    folder = context.registry.download(context.model, version.version)
+    ordinary = _ordinary_rows(context)
+    workplace = tempfile.TemporaryDirectory(prefix="gatehouse-probe-", ignore_cleanup_errors=True)
+    answer = Path(workplace.name) / "answer.json"
+    request = {
+        "model": str(folder),
+        "answer": str(answer),
+        "cases": {name: {**case, "numeric": list(ordinary.columns)} for name, case in _cases(ordinary).items()},
+        "requests": rule.requests,
+        "rate": rule.request_rate,
+        "startup_seconds": rule.startup_seconds,
+    }
+    limit = 2 * rule.startup_seconds + rule.requests / rule.request_rate + _GRACE_SECONDS
+    return Probe(json.dumps(request, allow_nan=False), workplace, answer, limit)
+
+
+def gather_compliance(context: Context, version: Version, probe: Probe) -> ComplianceEvidence:
+    """Read the version's files, tags, card and run, and wait for the clean process."""
+    from mlflow.models import Model
+
+    folder = context.registry.download(context.model, version.version)
+    stored = Model.load(str(folder))
+    files = [p for p in folder.rglob("*") if p.is_file()]
+    signature = stored.signature
+    inputs = None
+    if signature is not None and signature.inputs is not None and signature.inputs.has_input_names():
+        types = signature.inputs.input_types_dict() if hasattr(signature.inputs, "input_types_dict") else {}
+        inputs = {n: str(types.get(n, "")) for n in signature.inputs.input_names()}
+    answer, error = probe.result()
+    project = context.project
+    return ComplianceEvidence(
+        inputs=inputs,
+        outputs=len(signature.outputs) if signature is not None and signature.outputs is not None else 0,
+        forbidden=project.forbidden,
+        late=project.event_table.late,
+        known=project.features,
+        flavours=tuple(sorted(stored.flavors)),
+        code_files=tuple(sorted(str(p.relative_to(folder)) for p in files if p.suffix == ".py")),
+        pickles=tuple(sorted(str(p.relative_to(folder)) for p in files if _is_pickle(p))),
+        requirements=_requirements(folder),
+        missing_lineage=_missing_lineage(version),
+        card_blanks=_blanks(version.description),
+        explained=_explained(context, version),
+        megabytes=sum(p.stat().st_size for p in files) / 1e6,
+        probe=answer,
+        probe_error=error,
+    )
+
+
+def _ordinary_rows(context: Context) -> pd.DataFrame:
+    """The newest events with all features of the project, in the order of their keys."""
+    from pyspark.sql import functions as F
+
+    from gatehouse.pipelines.windows import windows
+
+    stretch = windows(context.as_of, context.settings.training)
+    frame = build(context, pin(context), after=stretch.train_end, until=context.as_of)
+    keys = [EVENT_TIME, *context.project.event_table.primary_key]
+    newest = frame.orderBy(*(F.col(k).desc() for k in keys)).limit(_ORDINARY_ROWS)
+    return newest.select(*context.project.features).toPandas()
+
+
+def _cases(ordinary: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Ordinary rows and those that come anyway."""
+    columns = list(ordinary.columns)
+    rows = [[None if isnan(v) else float(v) for v in row] for row in ordinary.itertuples(index=False)]
+    width = len(columns)
+    data: dict[str, list[list[float | None]]] = {
+        ORDINARY: rows,
+        "single": rows[:1],
+        "empty": [],
+        "null": [[None] * width] * 2,
+        "unseen": [[-1.0] * width, [0.0] * width],
+        "extreme": [[_EXTREME] * width, [-_EXTREME] * width],
+    }
+    return {name: {"columns": columns, "data": content} for name, content in data.items()}
+
+
+def _is_pickle(path: Path) -> bool:
+    """By its name, or by its first bytes: a pickle of protocol 2 and later begins with 0x80 and its number."""
+    if path.suffix in _PICKLES:
+        return True
+    with path.open("rb") as file:
+        start = file.read(2)
+    return len(start) == 2 and start[0] == 0x80 and 2 <= start[1] <= 5
+
+
+def _requirements(folder: Path) -> tuple[str, ...]:
+    path = folder / "requirements.txt"
+    if not path.is_file():
+        return ()
+    lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return tuple(line for line in lines if line)
+
+
+def _missing_lineage(version: Version) -> str | None:
+    try:
+        Lineage.from_tags(version.tags, version.version)
+    except StateError as error:
+        return error.what
+    return None
+
+
+def _blanks(card: str) -> tuple[str, ...] | None:
+    """Headings of the card's sections that hold nothing but the mark of a blank; None without a card."""
+    sections = ("\n" + card).split("\n## ")[1:]
+    if not sections:
+        return None
+    parts = (s.partition("\n") for s in sections)
+    return tuple(heading.strip() for heading, _, body in parts if body.strip() in ("", MISSING) or MISSING in body)
+
+
+def _explained(context: Context, version: Version) -> bool:
+    if version.run_id is None:
+        return False
+    stored = context.tracking.read_dict(version.run_id, IMPORTANCES) or {}
+    return bool(stored.get("mean_absolute_contribution"))

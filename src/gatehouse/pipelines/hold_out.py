@@ -1,0 +1,100 @@
+"""The hold-out of a challenge: which events, in which table versions, and whether a contender was trained on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from gatehouse.gates.evidence import Training
+from gatehouse.lakehouse.lineage import Lineage
+from gatehouse.lakehouse.point_in_time import sample, visible
+from gatehouse.lakehouse.tables import TableName
+from gatehouse.pipelines.context import Context
+from gatehouse.pipelines.dataset import LABEL_KNOWN_AT, Pinned, build, pin
+from gatehouse.pipelines.moments import utc
+from gatehouse.pipelines.tables import GATE_DECISIONS
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HoldOutRows:
+    """Events of (start, end] with features and labels, one row each. `label_share` is of those due to have a label."""
+
+    frame: DataFrame
+    pinned: Pinned
+    start: datetime
+    end: datetime
+    label_share: float
+
+
+def hold_out(context: Context, trainings: list[Lineage]) -> HoldOutRows:
+    """The events after the last that any contender was trained on, up to as-of.
+
+    An outcome that is known and gives no label (a cancelled flight) is not due: it will never have one.
+    """
+    from pyspark.sql import functions as F
+
+    start = max(lineage.train_end for lineage in trainings)
+    if start >= context.as_of:
+        # Somebody was trained on everything there is. One instant of time holds no event, which the judge reports.
+        start = context.as_of - timedelta(microseconds=1)
+    pinned = pin(context)
+    frame = build(context, pinned, after=start, until=context.as_of)
+    has_label = F.col(context.project.label.name).isNotNull()
+    counted = frame.agg(
+        F.sum(has_label.cast("bigint")).alias("labelled"),
+        F.sum((F.col(LABEL_KNOWN_AT).isNull() & ~has_label).cast("bigint")).alias("waiting"),
+    ).toPandas()
+    labelled, waiting = (int(counted[c].fillna(0).iloc[0]) for c in ("labelled", "waiting"))
+    return HoldOutRows(
+        frame=frame,
+        pinned=pinned,
+        start=start,
+        end=context.as_of,
+        label_share=labelled / (labelled + waiting) if labelled + waiting else 0.0,
+    )
+
+
+def training_of(context: Context, lineage: Lineage, rows: HoldOutRows) -> Training:
+    """A contender's training window, with the number of the hold-out's keys among its training rows.
+
+    Looked up in the very table version that it was trained on, not inferred from the window.
+    """
+    from pyspark.sql import functions as F
+
+    project = context.project
+    table = project.event_table
+    keys = list(table.primary_key)
+    name, version = next((n, v) for n, v in lineage.data_versions.items() if n.rpartition(".")[2] == table.name)
+    events = visible(context.tables.read(TableName.parse(name), version=version), table, lineage.as_of)
+    time = F.col(project.events.time)
+    trained = events.where((time > F.lit(lineage.train_start)) & (time <= F.lit(lineage.train_end))).select(*keys)
+    share = context.settings.environment(lineage.environment).data_fraction if _is_known(context, lineage) else 1.0
+    trained = sample(trained, keys, share)
+    shared = rows.frame.select(*keys).join(trained, keys, "left_semi").count()
+    return Training(start=lineage.train_start, end=lineage.train_end, hold_out_keys=shared)
+
+
+def _is_known(context: Context, lineage: Lineage) -> bool:
+    return lineage.environment in context.settings.environments.environments
+
+
+def judged_before(context: Context, rows: HoldOutRows, version: str) -> int:
+    """How many other versions were judged on hold-outs that share more than half of this one's time."""
+    name = context.own(GATE_DECISIONS.name)
+    if not context.tables.exists(name):
+        return 0
+    found = context.tables.read(name).select("version", "hold_out_start", "hold_out_end").toPandas()
+    length = (rows.end - rows.start).total_seconds()
+    others = set()
+    for row in found.to_dict("records"):
+        start, end = utc(row["hold_out_start"]), utc(row["hold_out_end"])
+        if start is None or end is None or row["version"] == version:
+            continue
+        overlap = (min(end, rows.end) - max(start, rows.start)).total_seconds()
+        if overlap > length / 2:
+            others.add(row["version"])
+    return len(others)
