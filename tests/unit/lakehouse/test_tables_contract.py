@@ -459,6 +459,7 @@ def test_a_damaged_log_is_an_error_never_a_shorter_table(
 ) -> None:
     log = lakehouse_root / "tables" / "dev" / "main" / "readings" / "_delta_log" / f"{0:020}.json"
     log.write_text(content)
+    uses: dict[str, Callable[[DeltaTables, TableName, DataFrame], object]]
     uses = {**WRITES, "read": lambda port, name, _rows: port.read(name)}
     for use in uses.values():
         with pytest.raises(StorageError, match=r"log of dev\.main\.readings is damaged"):
