@@ -5,6 +5,7 @@ Each is replaced or written as a whole, so that a reader never meets half a run 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -59,12 +60,14 @@ def _to_file(rows: pa.Table, path: Path) -> None:
             parquet.write_table(rows, partial)  # type: ignore[no-untyped-call]
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise StorageError(
             f"{path} could not be written: {error}.",
             why="The predictions are in the lakehouse; only this copy is missing.",
             remedy="Make room or choose another place, then run the same command: nothing is scored twice.",
         ) from error
+    finally:
+        with suppress(OSError):  # what kept it from being written may keep it from being removed
+            partial.unlink(missing_ok=True)
 
 
 def _to_database(rows: pa.Table, address: str, run_key: str) -> None:
