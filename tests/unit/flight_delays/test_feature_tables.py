@@ -5,7 +5,7 @@ Shown on the real data of January and the first days of February.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from chispa import assert_df_equality
+from pyarrow import parquet
 
 from flight_delays import PROJECT, sources
 from flight_delays.sources import REGISTER_SNAPSHOT
@@ -39,8 +40,20 @@ def arrow() -> Mapping[str, pa.Table]:
 
 
 @pytest.fixture(scope="module")
-def inputs(spark: SparkSession, arrow: Mapping[str, pa.Table]) -> Mapping[str, DataFrame]:
-    return {name: spark.createDataFrame(rows) for name, rows in arrow.items()}
+def stored(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Callable[[pa.Table], DataFrame]:
+    """Rows as a frame over a file, which a query on the JVM reads faster than rows it is sent."""
+
+    def store(rows: pa.Table) -> DataFrame:
+        file = tmp_path_factory.mktemp("rows") / "rows.parquet"
+        parquet.write_table(rows, file)  # type: ignore[no-untyped-call]
+        return spark.read.parquet(str(file))
+
+    return store
+
+
+@pytest.fixture(scope="module")
+def inputs(arrow: Mapping[str, pa.Table], stored: Callable[[pa.Table], DataFrame]) -> Mapping[str, DataFrame]:
+    return {name: stored(rows) for name, rows in arrow.items()}
 
 
 @EACH
@@ -84,13 +97,13 @@ def test_days_computed_one_by_one_are_the_same_as_computed_at_once(
     known_at = F.col(feature_table.table.known_at)
     late = at_once.where(known_at > F.lit(cuts[0]))
     assert_df_equality(bit_by_bit, late, ignore_nullable=True, ignore_row_order=True)
-    assert at_once.count() > late.count() >= (0 if feature_table.table.name == "aircraft" else 9)
+    assert (late.count() > 0) == (feature_table.table.name != "aircraft")  # the register does not change
 
 
 @EACH
 def test_changing_what_was_not_yet_known_changes_no_row(
     feature_table: FeatureTable,
-    spark: SparkSession,
+    stored: Callable[[pa.Table], DataFrame],
     arrow: Mapping[str, pa.Table],
     inputs: Mapping[str, DataFrame],
 ) -> None:
@@ -98,8 +111,7 @@ def test_changing_what_was_not_yet_known_changes_no_row(
 
     known_by = datetime(2013, 2, 5, 18, 10, tzinfo=UTC)  # a busy moment, amid a half hour
     changed = {
-        name: spark.createDataFrame(with_another_future(arrow[name], PROJECT.tables[name], known_by))
-        for name in feature_table.inputs
+        name: stored(with_another_future(arrow[name], PROJECT.tables[name], known_by)) for name in feature_table.inputs
     }
 
     window = Window(start=known_by - timedelta(days=2), end=known_by + timedelta(days=1))
