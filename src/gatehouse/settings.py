@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Hashable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -21,7 +22,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from gatehouse.errors import ConfigurationError
+from gatehouse.errors import ConfigurationError, StorageError
 
 _NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 Name = Annotated[str, Field(pattern=_NAME, max_length=64)]
@@ -74,7 +75,8 @@ class EnvironmentsFile(_Closed):
             source = environment.sources_from
             if source is not None and (source == name or source not in self.environments):
                 raise ValueError(f"{name}.sources_from names {source!r}, which is not another environment")
-        places = [(e.platform, e.catalog, e.db_schema) for e in self.environments.values()]
+        # Unity Catalog and some file systems do not tell capitals apart.
+        places = [(e.platform, e.catalog.casefold(), e.db_schema.casefold()) for e in self.environments.values()]
         if len(set(places)) != len(places):
             raise ValueError("two environments share one catalog and schema, so neither is safe from the other")
         return self
@@ -141,6 +143,7 @@ class Settings(_Closed):
     """Everything in conf/, read once."""
 
     root: Path = Field(exclude=True)
+    conf: Path = Field(exclude=True)
     environments: EnvironmentsFile
     training: TrainingFile
     options: OptionsFile
@@ -192,8 +195,8 @@ def find_conf(start: Path) -> Path:
 
 def load(conf: Path) -> Settings:
     """Read and check every file of a configuration folder."""
-    read: dict[str, Any] = {stem: _read(conf / f"{stem}.yml", model) for stem, model in FILES.items()}
-    return Settings(root=conf.parent, **read)
+    read: dict[str, Any] = {stem: read_file(conf / f"{stem}.yml", model) for stem, model in FILES.items()}
+    return Settings(root=conf.parent, conf=conf, **read)
 
 
 def parse_as_of(text: str) -> datetime:
@@ -206,22 +209,50 @@ def parse_as_of(text: str) -> datetime:
             why="Nothing later than this moment may be read, so it must be exact.",
             remedy="Write 2013-04-01, or 2013-04-01T06:00 (UTC).",
         ) from None
+    if not _YEARS[0] <= moment.year <= _YEARS[1]:
+        raise ConfigurationError(
+            f"--as-of {text!r} lies outside the years {_YEARS[0]} to {_YEARS[1]}.",
+            why="A moment far away is a typing error, and pandas cannot hold it.",
+            remedy="Write the moment up to which data may be read, such as 2013-04-01.",
+        )
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-_Model = TypeVar("_Model", bound=_Closed)
+_YEARS = (1900, 2200)
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
-def _read(path: Path, model: type[_Model]) -> _Model:
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key stands once: of two, PyYAML would keep the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            key = repr(self.construct_object(key_node, deep=True))
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key} stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_file(path: Path, model: type[_Model]) -> _Model:
+    """One configuration file, checked against its model; ConfigurationError says what does not fit, and where."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506 - it is a safe loader
     except FileNotFoundError:
         raise ConfigurationError(
             f"{path} is missing.",
             why="Without it Gatehouse would have to guess what it may do.",
             remedy=f"Restore it (git checkout -- {path.name}), or write one after `gatehouse schema {path.stem}`.",
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be read: {error.strerror or error}.",
+            why="Without it Gatehouse would have to guess what it may do.",
+            remedy="Give yourself the right to read it.",
+        ) from None
+    except (yaml.YAMLError, ValueError) as error:  # a value that is no date, a text that is not UTF-8
         raise ConfigurationError(
             f"{path} is not readable as YAML: {' '.join(str(error).split())}",
             why="A file that is half understood is worse than none.",
