@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from gatehouse.errors import DataError, StateError, StorageError
 from gatehouse.lakehouse import canonical, delta_log
-from gatehouse.lakehouse.audit_chain import Head, Row, Verification, genesis, row_hash, verify_chain, verify_tail
+from gatehouse.lakehouse.audit_chain import (
+    CLOCK_TOLERANCE,
+    Head,
+    Row,
+    Verification,
+    genesis,
+    row_hash,
+    verify_chain,
+    verify_tail,
+)
 from gatehouse.lakehouse.failures import first_line
 from gatehouse.lakehouse.locks import writer_lock
 from gatehouse.lakehouse.table_types import TableName
@@ -27,10 +36,7 @@ if TYPE_CHECKING:
 
     from gatehouse.lakehouse.tables import DeltaTables
 
-__all__ = ["AUDIT_LOG", "CLOCK_TOLERANCE", "AuditLog", "Entry", "Head", "Verification"]
-
-CLOCK_TOLERANCE = timedelta(minutes=2)
-"""How far the clocks of two machines that are both kept in time may lie apart."""
+__all__ = ["AUDIT_LOG", "AuditLog", "Entry", "Head", "Verification", "anchor_path"]
 
 _APPEND_ONLY = "delta.appendOnly"
 

@@ -11,11 +11,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
 from gatehouse.errors import DataError
 from gatehouse.lakehouse import canonical
+
+CLOCK_TOLERANCE = timedelta(minutes=2)
+"""How far the clocks of two machines that are both kept in time may lie apart."""
 
 Row = Mapping[str, Any]
 """A row of the audit log by column; `at` is a moment in UTC."""
