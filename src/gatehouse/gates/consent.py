@@ -1,0 +1,167 @@
+"""What one person decided about a version, and whether it counts.
+
+A decision is bound to a version, to the digest of its decision record and to the digest of its model files, so it is
+void for anything else: another version, a retrained one, a changed file, a record made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass as plain_dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from pydantic.dataclasses import dataclass
+
+from gatehouse.gates.closed import CLOSED, Digest, Moment, Text, read, written
+from gatehouse.gates.identity import SCHEDULE, Identity, people, same_person
+from gatehouse.gates.policy import ManualCheck, Policy
+from gatehouse.gates.record import DecisionRecord
+from gatehouse.lakehouse.audit_chain import CLOCK_TOLERANCE
+
+_EXCERPT = 200
+
+
+class Decision(StrEnum):
+    """What somebody says about a version."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    ANSWER = "answer"  # answers to manual checks alone, from somebody who need not be an approver
+    BREAK_GLASS = "break_glass"  # promote it in an emergency, whatever the gates say
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=CLOSED)
+class Answer:
+    """What somebody answered to a manual check. It counts only in that person's own decision."""
+
+    text: str
+    by: Identity
+    at: Moment
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=CLOSED)
+class Approval:
+    """One person's decision on one version: the refit's where there is one. `answers` are by id of the manual check."""
+
+    version: Text
+    record_digest: Digest
+    files_digest: Digest
+    approver: Identity
+    decision: Decision
+    reason: str
+    at: Moment
+    answers: Mapping[str, Answer]
+
+    def to_record(self) -> dict[str, Any]:
+        """For JSON."""
+        content: dict[str, Any] = written(self)
+        return content
+
+    @classmethod
+    def from_record(cls, content: Mapping[str, Any]) -> Approval:
+        """What `to_record` gave; DataError if it was damaged."""
+        return read(cls, content, named="The approval")
+
+
+@plain_dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """Everything that decides whether a decision counts. `proposers` are persons, as `identity.people` names them."""
+
+    record: DecisionRecord
+    record_digest: str
+    files_digest_now: str
+    decisions: tuple[Approval, ...]
+    policy: Policy
+    now: datetime
+    proposers: frozenset[str]
+
+    @property
+    def validity(self) -> timedelta:
+        """How long a decision counts."""
+        return timedelta(hours=self.policy.approval.valid_hours)
+
+    def bound(self, *kinds: Decision) -> tuple[Approval, ...]:
+        """Decisions of these kinds on exactly this record and these files."""
+        return tuple(d for d in self.decisions if d.decision in kinds and _unbound(self, d) is None)
+
+
+def counted_decisions(case: Case, kind: Decision) -> tuple[dict[str, Approval], list[str]]:
+    """Decisions of this kind that count, one for each person, and why the others do not."""
+    counted: dict[str, Approval] = {}
+    refused = []
+    for decision in case.decisions:
+        if decision.decision is not kind:
+            continue
+        objection = _unbound(case, decision) or _untimely(case, decision.at) or _unentitled(case, decision.approver)
+        if objection is None and not decision.reason.strip():
+            objection = "gives no reason"
+        if objection is not None:
+            refused.append(f"{decision.approver.name}'s {objection}.")
+        else:
+            counted.setdefault(same_person(decision.approver.name), decision)
+    return counted, refused
+
+
+def _unbound(case: Case, decision: Approval) -> str | None:
+    promoted = case.record.promoted
+    if decision.version != promoted.version:
+        return f"is for version {decision.version}, and this is version {promoted.version}"
+    if decision.record_digest != case.record_digest:
+        return f"is for decision record {short(decision.record_digest)}, and this is {short(case.record_digest)}"
+    if decision.files_digest != promoted.files_digest:
+        return f"is for files {short(decision.files_digest)}, and these are {short(promoted.files_digest)}"
+    return None
+
+
+def _untimely(case: Case, at: datetime) -> str | None:
+    if at < case.record.created_at - CLOCK_TOLERANCE:
+        return f"is of {at_minute(at)}, before there was a decision record to read"
+    if at > case.now + CLOCK_TOLERANCE:
+        return f"is of {at_minute(at)}, which is still to come"
+    if case.now >= at + case.validity:
+        return f"is of {at_minute(at)} and expired after {case.policy.approval.valid_hours} hours"
+    return None
+
+
+def _unentitled(case: Case, who: Identity) -> str | None:
+    approval, person = case.policy.approval, same_person(who.name)
+    if not people([who.name]) or person == SCHEDULE:
+        return "is nobody's"
+    if approval.approvers and person not in people(approval.approvers):
+        return f"does not count: only {', '.join(a.strip() for a in approval.approvers)} may approve"
+    if person in case.proposers and not approval.allow_own:
+        return "does not count: it comes from them, and nobody approves what they proposed"
+    return None
+
+
+def objection_to_answer(case: Case, check: ManualCheck, decision: Approval, answer: Answer) -> str | None:
+    """Why the answer does not count; None: it does."""
+    name = answer.by.name
+    if same_person(name) != same_person(decision.approver.name):
+        return f"An answer of {name} was handed in by {decision.approver.name}, and everybody answers for themselves."
+    if not answer.text.strip():
+        return f"{name} left the answer empty."
+    if objection := _untimely(case, answer.at):
+        return f"{name}'s answer {objection}."
+    if check.by:
+        return None if same_person(name) in people(check.by) else f"{name} is not among those who may answer."
+    objection = _unentitled(case, answer.by)
+    return f"{name}'s answer {objection}." if objection else None
+
+
+def excerpt(text: str) -> str:
+    """Enough of a reason to know it by; the whole stands in the audit log."""
+    line = " ".join(text.split())
+    return line if len(line) <= _EXCERPT else line[: _EXCERPT - 1] + "…"
+
+
+def short(digest: str) -> str:
+    """Enough of a digest to know it by."""
+    return digest[:12]
+
+
+def at_minute(moment: datetime) -> str:
+    """A moment as it stands in a sentence."""
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
