@@ -163,7 +163,11 @@ def _power(distance: float, standard_error: float, v: int, error_rate: float) ->
     if standard_error == 0:
         return 1.0 if distance > 0 else 0.0
     critical = special.stdtrit(v, 1.0 - error_rate)
-    return float(1.0 - special.nctdtr(v, distance / standard_error, critical))
+    apart = distance / standard_error
+    missed = special.nctdtr(v, apart, critical)
+    if np.isnan(missed):  # SciPy's series fails here and there beyond 35 standard errors: Abramowitz & Stegun 26.7.10
+        missed = special.ndtr((critical - apart) / math.sqrt(1.0 + critical**2 / (2 * v)))
+    return float(1.0 - missed)
 
 
 def _separation(v: int, power: float, error_rate: float) -> float:

@@ -125,6 +125,14 @@ def test_the_units_a_margin_needs_are_the_fewest_that_suffice() -> None:
     assert 3 * needed < half_margin <= 4 * needed  # less than four times: more units also mean more certainty
 
 
+def test_power_is_a_number_however_large_the_difference() -> None:
+    found = of_days(simulated(1, days=28, correlation=0.0))
+    effects = np.linspace(-60.0, 60.0, 2_401) * found.planning_error
+    powers = [found.power(float(e)) for e in effects]
+    assert all(0.0 <= p <= 1.0 for p in powers)
+    assert powers == pytest.approx(sorted(powers), abs=1e-9)
+
+
 def test_no_number_of_units_shows_what_is_not_so() -> None:
     found = of_days(simulated(1, days=28, correlation=0.0))
     assert found.units_needed(margin=0.0) is None
