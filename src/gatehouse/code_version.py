@@ -11,14 +11,23 @@ from pathlib import Path
 
 from gatehouse.errors import PlatformError
 
-_TRAINING_CODE = (
+TRAINING_CODE = (
     "gatehouse.project",
     "gatehouse.evaluation.baseline",
+    "gatehouse.evaluation.metrics",
+    "gatehouse.evaluation.point",
+    "gatehouse.evaluation.ranking",
+    "gatehouse.lakehouse.expectations",
+    "gatehouse.lakehouse.frames",
     "gatehouse.lakehouse.point_in_time",
+    "gatehouse.pipelines.changes",
     "gatehouse.pipelines.dataset",
     "gatehouse.pipelines.features",
     "gatehouse.pipelines.ingest",
+    "gatehouse.pipelines.runs",
+    "gatehouse.pipelines.search",
     "gatehouse.pipelines.training",
+    "gatehouse.pipelines.windows",
 )
 """What, besides the use case's own package, decides which model comes out of given data."""
 
@@ -42,7 +51,7 @@ def code_version(use_case: str, root: Path) -> CodeVersion:
     return CodeVersion(
         commit=(commit + ("+changes" if changed else "")) or "unknown",
         author=_git(root, "log", "-1", "--format=%ae") or "unknown",
-        training_digest=_digest([f for name in (use_case, *_TRAINING_CODE) for f in _sources(name)]),
+        training_digest=_digest([f for name in (use_case, *TRAINING_CODE) for f in _sources(name)]),
     )
 
 
