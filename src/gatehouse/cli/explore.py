@@ -14,8 +14,8 @@ from gatehouse.errors import Refused
 
 @click.command(
     "explore",
-    help="Summarise TABLE (columns, units, missing values, extremes), or, without TABLE, write a notebook that opens an "
-    "environment and calls the package.",
+    help="Summarise TABLE (columns, units, missing values, extremes), or, without TABLE, write a notebook that opens "
+    "an environment and calls the package.",
 )
 @click.argument("table", required=False)
 @options.environment("dev")
@@ -70,9 +70,7 @@ def notebook(env: str, project: Any) -> dict[str, Any]:
     """A notebook (nbformat 4) whose cells run from top to bottom once the environment has data."""
     events = project.event_table
     cells = [
-        _text(
-            f"# {project.name}\n\n{project.description}\n\nThe environment `{env}` reads what it may and writes its own."
-        ),
+        _text(f"# {project.name}\n\n{project.description}\n\n`{env}` reads what it may, and writes its own."),
         _code(f'from gatehouse.notebook import open_environment\n\nenv = open_environment("{env}")'),
         _text(f"## Events\n\n{events.description}"),
         _code(f'events = env.tables.read(env.source("{events.name}"))\nevents.limit(5).toPandas()'),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatehouse.errors import ConfigurationError, PlatformError, StorageError
-from gatehouse.settings import Environment, Settings, find_conf, load, parse_as_of
+from gatehouse.settings import Environment, Settings, find_conf, load, parse_as_of, read_file
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -113,10 +113,11 @@ class World:
     spark: SparkSession
     project: Project
     code: CodeVersion
-    now: datetime
+    clock: Callable[[], datetime]
 
     def context(self, env: str, as_of: datetime, progress: Progress) -> Context:
         """One environment at one moment, with the rights it has: it writes its own catalog and schema, nothing else."""
+        from gatehouse.gates.policy import Policy
         from gatehouse.lakehouse.tables import DeltaTables
         from gatehouse.lakehouse.tracking import open_tracking
         from gatehouse.pipelines.context import Context
@@ -142,8 +143,9 @@ class World:
             registry=tracking.registry(writable=[mine]),
             root=root,
             as_of=as_of,
-            now=self.now,
+            clock=self.clock,
             code=self.code,
+            policy=read_file(settings.conf / "promotion.yml", Policy),
             progress=progress,
         )
 
@@ -168,7 +170,7 @@ def open_world(where: Place) -> Iterator[World]:
                 spark=spark,
                 project=project,
                 code=code_version(settings.environments.project.partition(":")[0], settings.root),
-                now=datetime.now(UTC).replace(microsecond=0),
+                clock=lambda: datetime.now(UTC),
             )
     finally:
         close_session(spark)

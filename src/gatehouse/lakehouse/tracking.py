@@ -148,12 +148,26 @@ class Tracking:
 
     def read_dict(self, run_id: str, path: str) -> dict[str, Any] | None:
         """A JSON artefact of a run; None if the run has none of that name."""
+        text = self.read_text(run_id, path)
+        return dict(json.loads(text)) if text is not None else None
+
+    def read_text(self, run_id: str, path: str) -> str | None:
+        """A text artefact of a run; None if the run has none of that name."""
         with told(f"reading {path} of the run {run_id}"):
-            if path not in {a.path for a in self.client.list_artifacts(run_id)}:
+            if path not in {a.path for a in self.client.list_artifacts(run_id, path.rpartition("/")[0] or None)}:
                 return None
             with tempfile.TemporaryDirectory() as folder:
-                found = self.client.download_artifacts(run_id, path, folder)
-                return dict(json.loads(Path(found).read_text(encoding="utf-8")))
+                return Path(self.client.download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
+
+    def read_metrics(self, run_id: str) -> dict[str, float]:
+        """The last value of each metric of a run."""
+        with told(f"reading the metrics of the run {run_id}"):
+            return dict(self.client.get_run(run_id).data.metrics)
+
+    def write_text(self, run_id: str, path: str, text: str) -> None:
+        """Add a text artefact to a run, also to one that has ended."""
+        with told(f"writing {path} of the run {run_id}"):
+            self.client.log_text(run_id, text, path)
 
     def registry(self, *, writable: Collection[Schema]) -> MlflowRegistry:
         """The model registry, with the right to change the models of these schemas."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from gatehouse.errors import DataError
 from gatehouse.evaluation.statistics import collect
+from gatehouse.gates.admissibility import choose_mode
 from gatehouse.gates.evidence import ChallengeEvidence, Contender
 from gatehouse.gates.gather import Question, gather
-from gatehouse.gates.policy import Mode, Policy
+from gatehouse.gates.policy import Policy
 from gatehouse.lakehouse.lineage import Lineage
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.dataset import EVENT_TIME, UNIT, build, pin, slice_column
@@ -38,8 +39,9 @@ def challenge(context: Context, candidate: Version, champion: Version | None, po
     theirs = Lineage.from_tags(champion.tags, champion.version) if champion else None
     rows = hold_out(context, [mine, theirs] if theirs else [mine])
     opponent, predict_opponent = _opponent(context, mine, champion, theirs, policy, rows)
-    mode, why = _mode(policy, mine, theirs)
-    predictors: dict[str, Predict] = {"candidate": _predict(context, candidate)}
+    same_code = theirs is not None and theirs.code_digest == mine.code_digest
+    mode, why = choose_mode(policy, first=theirs is None, same_code=same_code)
+    predictors: dict[str, Predict] = {"candidate": predict_with(context, candidate)}
     if predict_opponent is not None:
         predictors[opponent.kind] = predict_opponent
     project = context.project
@@ -87,13 +89,14 @@ def _opponent(
 ) -> tuple[Contender, Predict | None]:
     if champion is not None and theirs is not None:
         contender = Contender(kind="champion", version=champion.version, training=training_of(context, theirs, rows))
-        return contender, _predict(context, champion)
+        return contender, predict_with(context, champion)
     if policy.first == "threshold":
         return Contender(kind="threshold", threshold=policy.threshold), None
     return Contender(kind="baseline", training=training_of(context, mine, rows)), _baseline(context, mine)
 
 
-def _predict(context: Context, version: Version) -> Predict:
+def predict_with(context: Context, version: Version) -> Predict:
+    """A registered version as a predictor; DataError if this code no longer brings its features."""
     folder = context.registry.download(context.model, version.version)
     return stored_model(folder, features_of(context, folder, version))
 
@@ -116,11 +119,3 @@ def _baseline(context: Context, mine: Lineage) -> Predict:
         )
     rows = rows.sort_values([EVENT_TIME, *keys], ignore_index=True)
     return fitted(project.baseline.fit(rows, rows[label]))
-
-
-def _mode(policy: Policy, mine: Lineage, theirs: Lineage | None) -> tuple[Mode, str]:
-    if theirs is None:
-        return policy.primary.changed_code, "It is the first version, so nothing of it was ever judged."
-    if mine.code_digest != theirs.code_digest:
-        return policy.primary.changed_code, "Its training code differs from the champion's."
-    return policy.primary.same_code, "It is a retraining with the champion's training code."

@@ -19,6 +19,7 @@ from gatehouse.gates.probe import ORDINARY
 from gatehouse.lakehouse.lineage import Lineage
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.dataset import EVENT_TIME, build, pin
+from gatehouse.pipelines.training import IMPORTANCES
 from gatehouse.reports.card import MISSING
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ _PICKLES = {".pkl", ".pickle", ".joblib", ".cloudpickle", ".dill", ".pt", ".pth"
 _ORDINARY_ROWS = 50
 _GRACE_SECONDS = 60.0
 _EXTREME = 1e12
-IMPORTANCES = "importances.json"
 
 
 class Probe:
@@ -77,7 +77,7 @@ class Probe:
 def start_probe(context: Context, version: Version, rule: ComplianceRule) -> Probe:
     """Start `gates.probe` on a version, with the newest rows. Isolated: no current folder, no PYTHON* variables."""
     folder = context.registry.download(context.model, version.version)
-    ordinary = _ordinary_rows(context)
+    ordinary = ordinary_rows(context)
     workplace = tempfile.TemporaryDirectory(prefix="gatehouse-probe-", ignore_cleanup_errors=True)
     answer = Path(workplace.name) / "answer.json"
     request = {
@@ -125,7 +125,7 @@ def gather_compliance(context: Context, version: Version, probe: Probe) -> Compl
     )
 
 
-def _ordinary_rows(context: Context) -> pd.DataFrame:
+def ordinary_rows(context: Context) -> pd.DataFrame:
     """The newest events with all features of the project, in the order of their keys."""
     from pyspark.sql import functions as F
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from gatehouse.code_version import CodeVersion
+    from gatehouse.gates.policy import Policy
+    from gatehouse.lakehouse.audit import AuditLog
     from gatehouse.lakehouse.registry import ModelRegistry
     from gatehouse.lakehouse.tables import DeltaTables, TableName
     from gatehouse.lakehouse.tracking import Tracking
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
-    """One environment at one moment. `root` is the lakehouse folder; `now` is the machine's clock, for records only."""
+    """One environment at one moment. `root` is the lakehouse folder; `clock` tells the machine's time, for records."""
 
     project: Project
     settings: Settings
@@ -37,8 +39,9 @@ class Context:
     registry: ModelRegistry
     root: Path
     as_of: datetime
-    now: datetime
+    clock: Callable[[], datetime]
     code: CodeVersion
+    policy: Policy
     progress: Progress
 
     def own(self, table: str) -> TableName:
@@ -49,6 +52,18 @@ class Context:
         """A source table: this environment's, or that of the environment it reads its sources from."""
         origin = self.environment.sources_from
         return self._named(self.settings.environment(origin) if origin else self.environment, table)
+
+    @property
+    def now(self) -> datetime:
+        """The machine's time, UTC, in whole seconds."""
+        return self.clock().replace(microsecond=0)
+
+    @property
+    def audit(self) -> AuditLog:
+        """This environment's audit log."""
+        from gatehouse.lakehouse.audit import AUDIT_LOG, AuditLog
+
+        return AuditLog(self.tables, self.own(AUDIT_LOG.name), root=self.root, clock=self.clock)
 
     @property
     def model(self) -> str:

@@ -22,7 +22,7 @@ from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.dataset import EVENT_TIME, UNIT, Pinned, build, pin
 from gatehouse.pipelines.search import Split, Tried, best_first, search, try_options
 from gatehouse.pipelines.windows import Windows, windows
-from gatehouse.project import FittedModel, Options
+from gatehouse.project import FittedModel, Options, Predictor
 from gatehouse.reports.card import model_card
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from gatehouse.lakehouse.registry import Version
     from gatehouse.lakehouse.tracking import Run
 
+IMPORTANCES = "importances.json"
+"""Artefact of the training run: what the model leans on."""
 REFERENCE = "reference.json"
 """Artefact of the training run: the distributions that monitoring compares with."""
 
@@ -48,72 +50,106 @@ class Trained:
     baseline_metrics: Mapping[str, float]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Order:
+    """What to train. `options` None: still to be chosen."""
+
+    pinned: Pinned
+    stretch: Windows
+    proposer: str
+    options: Options | None = None
+
+
 def train(context: Context, *, proposer: str, hold_out_days: int | None = None) -> Trained:
     """Train and register a candidate on what was known at the context's as-of."""
+    stretch = windows(context.as_of, context.settings.training, hold_out_days=hold_out_days)
+    return _carry_out(context, _Order(pinned=pin(context), stretch=stretch, proposer=proposer))
+
+
+def train_again(context: Context, judged: Lineage) -> Trained:
+    """The recipe of a judged version once more, on all data up to as-of: its options, no hold-out."""
+    stretch = windows(context.as_of, context.settings.training, hold_out_days=0)
+    order = _Order(pinned=pin(context), stretch=stretch, proposer=judged.proposer, options=judged.options)
+    return _carry_out(context, order)
+
+
+def _carry_out(context: Context, order: _Order) -> Trained:
     with context.alone("training"):
-        pinned = pin(context)
-        stretch = windows(context.as_of, context.settings.training, hold_out_days=hold_out_days)
-        key = _training_key(context, pinned, stretch)
+        key = _training_key(context, order)
         for known in context.registry.versions(context.model):
             if known.tags.get(f"{PREFIX}training_key") == key:
                 context.progress.note(f"Version {known.version} was trained from exactly this: reused.")
-                return _reused(known)
+                return _reused(context, known)
         with context.progress.step("read the training set"):
-            frame = _labelled(context, pinned, stretch)
-        return _train(context, frame, pinned, stretch, key=key, proposer=proposer)
+            frame = _labelled(context, order)
+        return _train(context, frame, order, key)
 
 
-def _train(
-    context: Context, frame: pd.DataFrame, pinned: Pinned, stretch: Windows, *, key: str, proposer: str
-) -> Trained:
-    settings, project = context.settings.training, context.project
+def _train(context: Context, frame: pd.DataFrame, order: _Order, key: str) -> Trained:
+    settings, project, stretch = context.settings.training, context.project, order.stretch
     fit_on = frame[frame[EVENT_TIME] <= _naive(stretch.train_end)]
     held_out = frame[frame[EVENT_TIME] > _naive(stretch.train_end)]
     _demand_rows(context, fit_on, stretch)
     tags = {f"{PREFIX}project": project.name, f"{PREFIX}environment": context.name}
     with context.tracking.run(f"training {context.as_of:%Y-%m-%d}", tags=tags) as run:
-        chosen = _choose(context, fit_on, stretch, run)
+        chosen = order.options or _choose(context, fit_on, stretch, run)
         with context.progress.step(f"fit on {len(fit_on):,} rows"):
             split = _split(context, fit_on)
             model = project.estimator.fit(split.features, split.label, chosen, seed=settings.seed)
             baseline = project.baseline.fit(fit_on, split.label)
-        measured = _measure(context, held_out, model.predict(held_out[list(project.features)])) if len(held_out) else {}
-        by_baseline = _measure(context, held_out, baseline.predict(held_out)) if len(held_out) else {}
-        with context.progress.step("log and register the version"):
-            lineage = Lineage(
-                project=project.name,
-                environment=context.name,
-                proposer=proposer,
-                as_of=context.as_of,
-                train_start=max(stretch.train_start, _aware(fit_on[EVENT_TIME].min())),
-                train_end=stretch.train_end,
-                hold_out_end=stretch.hold_out_end,
-                code_commit=context.code.commit,
-                code_digest=context.code.training_digest,
-                configuration_digest=context.settings.digest(),
-                data_versions=pinned.as_text(),
-                options=dict(chosen),
-                seed=settings.seed,
-                training_key=key,
-            )
+        with context.progress.step("measure, explain and register the version"):
+            measured = _measure(context, held_out, model, list(project.features))
+            by_baseline = _measure(context, held_out, baseline, list(held_out.columns))
+            first_row = max(stretch.train_start, _aware(fit_on[EVENT_TIME].min()))
+            lineage = _lineage(context, order, chosen, key=key, train_start=first_row)
             importances = model.importances(split.features)
-            run.log_params({**chosen, "seed": settings.seed, "rows": len(fit_on)})
-            run.log_metrics({f"hold_out_{n}": v for n, v in measured.items()})
-            run.log_metrics({f"baseline_{n}": v for n, v in by_baseline.items()})
-            for table, delta_version in lineage.data_versions.items():
-                run.log_table_input(table, delta_version, "training")
-            run.log_dict({"mean_absolute_contribution": dict(importances)}, "importances.json")
+            _log(run, lineage, {**prefixed("hold_out", measured), **prefixed("baseline", by_baseline)}, len(fit_on))
+            run.log_dict({"mean_absolute_contribution": dict(importances)}, IMPORTANCES)
             run.log_dict(_reference(context, fit_on, model), REFERENCE)
             card = model_card(project, lineage, measured, by_baseline, importances, rows=len(fit_on))
             run.log_text(card, "model_card.md")
-            source = _save(context, model, split.features)
             version = context.registry.register(
-                context.model, source=source, run_id=run.run_id, tags=lineage.to_tags(), description=card
+                context.model,
+                source=_save(context, model, split.features),
+                run_id=run.run_id,
+                tags=lineage.to_tags(),
+                description=card,
             )
     return Trained(version=version, reused=False, rows=len(fit_on), metrics=measured, baseline_metrics=by_baseline)
 
 
-def _training_key(context: Context, pinned: Pinned, stretch: Windows) -> str:
+def _lineage(context: Context, order: _Order, options: Options, *, key: str, train_start: datetime) -> Lineage:
+    return Lineage(
+        project=context.project.name,
+        environment=context.name,
+        proposer=order.proposer,
+        as_of=context.as_of,
+        train_start=train_start,
+        train_end=order.stretch.train_end,
+        hold_out_end=order.stretch.hold_out_end,
+        code_commit=context.code.commit,
+        code_digest=context.code.training_digest,
+        configuration_digest=context.settings.digest(),
+        data_versions=order.pinned.as_text(),
+        options=dict(options),
+        seed=context.settings.training.seed,
+        training_key=key,
+    )
+
+
+def _log(run: Run, lineage: Lineage, metrics: Mapping[str, float], rows: int) -> None:
+    run.log_params({**lineage.options, "seed": lineage.seed, "rows": rows})
+    run.log_metrics(metrics)
+    for table, delta_version in lineage.data_versions.items():
+        run.log_table_input(table, delta_version, "training")
+
+
+def prefixed(prefix: str, metrics: Mapping[str, float]) -> dict[str, float]:
+    """The names under which a training run keeps metrics of the hold-out and of the baseline."""
+    return {f"{prefix}_{name}": number for name, number in metrics.items()}
+
+
+def _training_key(context: Context, order: _Order) -> str:
     """SHA-256 over everything that decides which model comes out."""
     environment = context.environment
     parts = {
@@ -121,14 +157,15 @@ def _training_key(context: Context, pinned: Pinned, stretch: Windows) -> str:
         "code": context.code.training_digest,
         "configuration": context.settings.digest(),
         "requirements": _requirements(context),
-        "data": pinned.as_text(),
-        "windows": [str(stretch.train_start), str(stretch.train_end), str(stretch.hold_out_end)],
+        "data": order.pinned.as_text(),
+        "windows": [str(m) for m in (order.stretch.train_start, order.stretch.train_end, order.stretch.hold_out_end)],
+        "options": dict(order.options) if order.options is not None else None,
         "environment": environment.model_dump(mode="json", include={"data_fraction", "search", "max_trials"}),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _labelled(context: Context, pinned: Pinned, stretch: Windows) -> pd.DataFrame:
+def _labelled(context: Context, order: _Order) -> pd.DataFrame:
     """Events with a known label, in memory, ordered by time and key so that a fit never depends on Spark's order."""
     from pyspark.sql import functions as F
 
@@ -136,7 +173,7 @@ def _labelled(context: Context, pinned: Pinned, stretch: Windows) -> pd.DataFram
     label = project.label.name
     keys = list(project.event_table.primary_key)
     wanted = list(dict.fromkeys([*keys, EVENT_TIME, UNIT, label, *project.features, *project.baseline.columns]))
-    built = build(context, pinned, after=stretch.train_start, until=stretch.hold_out_end)
+    built = build(context, order.pinned, after=order.stretch.train_start, until=order.stretch.hold_out_end)
     frame = built.where(F.col(label).isNotNull()).select(*wanted).toPandas()
     return frame.sort_values([EVENT_TIME, *keys], ignore_index=True)
 
@@ -193,9 +230,13 @@ def _propose(context: Context, found: tuple[Tried, ...], run: Run) -> None:
     )
 
 
-def _measure(context: Context, frame: pd.DataFrame, prediction: object) -> dict[str, float]:
-    label = frame[context.project.label.name].to_numpy(dtype=float)
-    return {m.name: value(m, label, prediction) for m in context.project.metrics}  # type: ignore[arg-type]
+def _measure(context: Context, held_out: pd.DataFrame, predictor: Predictor, columns: list[str]) -> dict[str, float]:
+    """The project's metrics on the hold-out; none where it has no row yet."""
+    if held_out.empty:
+        return {}
+    label = held_out[context.project.label.name].to_numpy(dtype=float)
+    prediction = predictor.predict(held_out[columns])
+    return {m.name: value(m, label, prediction) for m in context.project.metrics}
 
 
 def _reference(context: Context, fit_on: pd.DataFrame, model: FittedModel) -> dict[str, object]:
@@ -232,8 +273,14 @@ def _demand_rows(context: Context, fit_on: pd.DataFrame, stretch: Windows) -> No
         )
 
 
-def _reused(known: Version) -> Trained:
-    return Trained(version=known, reused=True, rows=0, metrics={}, baseline_metrics={})
+def _reused(context: Context, known: Version) -> Trained:
+    kept = context.tracking.read_metrics(known.run_id) if known.run_id else {}
+
+    def read(prefix: str) -> dict[str, float]:
+        names = [m.name for m in context.project.metrics]
+        return {name: kept[f"{prefix}_{name}"] for name in names if f"{prefix}_{name}" in kept}
+
+    return Trained(version=known, reused=True, rows=0, metrics=read("hold_out"), baseline_metrics=read("baseline"))
 
 
 def _naive(moment: object) -> pd.Timestamp:

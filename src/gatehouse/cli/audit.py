@@ -1,0 +1,62 @@
+"""`gatehouse audit`: who decided and did what, and whether the log still says it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gatehouse.cli import options
+from gatehouse.errors import DataError
+
+
+@click.group(
+    "audit", help="The append-only log of decisions and moves, chained by hashes.", invoke_without_command=False
+)
+def command() -> None:
+    """Two verbs below."""
+
+
+@command.command("show", help="Every entry, oldest first.")
+@options.environment("prod")
+@options.as_json
+@click.pass_obj
+def show(found: dict[str, Path | None], env: str, as_json: bool) -> None:
+    """Reads only."""
+    from gatehouse.cli.display import echo_json, stdout_console, table
+    from gatehouse.cli.world import look
+
+    with look(found, env) as context:
+        entries = context.audit.entries()
+    if as_json:
+        echo_json(entries)
+        return
+    rows = [(str(e.seq), e.at, e.actor, e.action, e.version, e.hash[:12]) for e in entries]
+    stdout_console().print(table(f"audit log of {env}", ("", "at", "who", "what", "version", "hash"), rows))
+
+
+@command.command("verify", help="Find any change, removal or reordering, and any alias that was moved by another hand.")
+@options.environment("prod")
+@options.as_json
+@click.pass_obj
+def verify(found: dict[str, Path | None], env: str, as_json: bool) -> None:
+    """Exit code 4 if anything is wrong."""
+    from gatehouse.cli.display import echo_json
+    from gatehouse.cli.world import look
+    from gatehouse.pipelines.release import gatekeeper
+
+    with look(found, env) as context:
+        checked = context.audit.verify()
+        outside = gatekeeper(context).moved_outside()
+        number = len(context.audit.entries()) if checked.ok else 0
+    problems = [*checked.problems, *([outside] if outside else [])]
+    if as_json:
+        echo_json({"ok": not problems, "problems": problems, "head": checked.head})
+    if problems:
+        raise DataError(
+            f"The audit log of {env} and the registry do not hold: " + " ".join(problems),
+            why="Who approved what, and who is champion, can no longer be proven.",
+            remedy="Compare with a copy of the log; then put the champion back: gatehouse rollback --reason ...",
+        )
+    if not as_json:
+        click.echo(f"{number} entries, unbroken; the champion is the one they name.")

@@ -1,0 +1,64 @@
+"""`gatehouse promote`: an approved version becomes the champion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gatehouse.cli import options
+from gatehouse.errors import Refused, UsageError
+
+
+@click.command(
+    "promote",
+    help="Make an approved version the champion: checks record, files, approvals and the champion it was compared with, "
+    "moves the alias, tries the version, and puts everything back if it does not work.",
+)
+@click.argument("version")
+@options.environment("prod")
+@click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: git's user.email]")
+@click.option(
+    "--break-glass", is_flag=True, help="In an emergency, past the gates: two different people, each with a reason."
+)
+@click.option("--reason", default="", help="Why; --break-glass demands it.")
+@options.as_json
+@click.pass_obj
+def command(
+    found: dict[str, Path | None],
+    version: str,
+    env: str,
+    as_name: str | None,
+    break_glass: bool,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """A promotion that was interrupted is settled first, whoever runs this."""
+    from gatehouse.cli.display import TerminalProgress, echo_json
+    from gatehouse.cli.world import open_context, place
+    from gatehouse.gates.approval import Decision
+    from gatehouse.gates.identity import git_config_of, local_identity
+    from gatehouse.pipelines.release import decide, promote
+
+    if break_glass and not reason.strip():
+        raise UsageError(
+            "--break-glass needs a --reason.",
+            why="It is marked in the record, the audit log and the status until a normal promotion follows.",
+            remedy="Say what the emergency is: --reason '...'",
+        )
+    actor = local_identity(as_name, git_config_of(Path.cwd()))
+    with open_context(place(found), env, as_of=None, progress=TerminalProgress()) as context:
+        known = context.registry.get(context.model, version)
+        if break_glass:
+            decide(context, known, Decision.BREAK_GLASS, actor=actor, reason=reason, answers={})
+        settled = promote(context, known, actor=actor, break_glass=break_glass, reason=reason)
+    if not settled.moved:
+        raise Refused(
+            f"Version {settled.version} was put back. {settled.undone}",
+            why=f"The champion is {settled.champion or 'nobody'}, as before.",
+            remedy="Mend the version, or train a new one.",
+        )
+    if as_json:
+        echo_json(settled)
+    else:
+        click.echo(f"Version {settled.version} is the champion of {context.model}.")

@@ -1,0 +1,65 @@
+"""`gatehouse release`: from training to a request for approval."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gatehouse.cli import options
+from gatehouse.errors import EvaluationError
+
+
+@click.command(
+    "release",
+    help="Train a candidate, examine it, compare it with the champion, and ask for approval. The same code, data and policy "
+    "find the same candidate and record again. A HOLD is a result, not a failure; what cannot be measured is one.",
+)
+@options.environment("prod")
+@options.as_of
+@click.option("--version", "number", metavar="VERSION", help="Judge this registered version instead of training one.")
+@click.option("--proposer", metavar="WHO", help="Who proposes it. [default: the author of the commit]")
+@options.as_json
+@click.pass_obj
+def command(
+    found: dict[str, Path | None],
+    env: str,
+    as_of: str | None,
+    number: str | None,
+    proposer: str | None,
+    as_json: bool,
+) -> None:
+    """Resumable: interrupted anywhere, the same command goes on."""
+    from gatehouse.cli.display import TerminalProgress, echo_json, stdout_console
+    from gatehouse.cli.words import show_record
+    from gatehouse.cli.world import open_context, place
+    from gatehouse.gates.verdict import Outcome
+    from gatehouse.pipelines.features import refresh
+    from gatehouse.pipelines.ingest import ingest
+    from gatehouse.pipelines.release import judge
+    from gatehouse.pipelines.steps import proposer as commit_author
+    from gatehouse.pipelines.training import train
+
+    with open_context(place(found), env, as_of=as_of, progress=TerminalProgress()) as context:
+        if number is not None:
+            candidate = context.registry.get(context.model, number)
+        else:
+            ingest(context)
+            refresh(context)
+            candidate = train(context, proposer=proposer or commit_author(context)).version
+        judged = judge(context, candidate)
+    record = judged.record
+    if as_json:
+        echo_json({"version": record.promoted.version, "verdict": record.verdict, "record": judged.digest})
+    else:
+        console = stdout_console()
+        show_record(console, record, judged.digest)
+        if record.verdict is Outcome.PROMOTE:
+            version = record.promoted.version
+            console.print(f"Waits for approval: gatehouse approve {version} --env {env} --reason ...")
+    if record.verdict is Outcome.ERROR:
+        raise EvaluationError(
+            f"Version {record.promoted.version} could not be judged. {record.judged.sentence()}",
+            why="What could not be measured is neither good nor bad.",
+            remedy=f"gatehouse why {record.promoted.version} --env {env}",
+        )

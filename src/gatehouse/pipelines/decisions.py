@@ -1,0 +1,137 @@
+"""Decision records where they are kept: with the run that trained the version, in the gate tables, and for people."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gatehouse.errors import StateError
+from gatehouse.evaluation.comparison import Comparison
+from gatehouse.evaluation.significance import Evidence
+from gatehouse.evaluation.significance import evidence as evidence_of
+from gatehouse.gates.evidence import ChallengeEvidence
+from gatehouse.gates.record import DecisionRecord
+from gatehouse.pipelines.context import Context
+from gatehouse.pipelines.tables import GATE_DECISIONS, GATE_METRICS
+
+if TYPE_CHECKING:
+    from gatehouse.lakehouse.registry import Version
+
+RECORD_TAG = "gatehouse_record"
+VERDICT_TAG = "gatehouse_verdict"
+JUDGED_TAG = "gatehouse_judged_version"
+"""On a refit: the version whose record it shares."""
+OWN_TAGS = (RECORD_TAG, VERDICT_TAG, JUDGED_TAG)
+"""What the gates write on a version; everything else there is its lineage."""
+
+
+def keep(context: Context, record: DecisionRecord) -> Path:
+    """Store a record. Its digest goes to the version's tags last: a tag never names a record that is not there."""
+    digest = record.digest()
+    _write_metrics(context, record, digest)
+    _write_decision(context, record, digest)
+    path = folder(context) / f"version-{record.promoted.version}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    partial.write_text(record.to_json(), encoding="utf-8")
+    partial.replace(path)
+    versions = dict.fromkeys([record.candidate.version, record.promoted.version])
+    for version in versions:
+        known = context.registry.get(context.model, version)
+        if known.run_id is not None:
+            context.tracking.write_text(known.run_id, _artefact(digest), record.to_json())
+        tags = {RECORD_TAG: digest, VERDICT_TAG: record.verdict.value, JUDGED_TAG: record.candidate.version}
+        context.registry.set_tags(context.model, version, tags)
+    return path
+
+
+def find(context: Context, version: Version) -> DecisionRecord:
+    """The record that the version's tag names, unchanged; StateError if there is none or it is another."""
+    digest = version.tags.get(RECORD_TAG)
+    if digest is None:
+        raise StateError(
+            f"Version {version.version} of {version.model} was not judged yet.",
+            why="Nothing is known about it that could be approved, promoted or explained.",
+            remedy=f"gatehouse release --env {context.name}",
+        )
+    text = context.tracking.read_text(version.run_id, _artefact(digest)) if version.run_id else None
+    record = DecisionRecord.from_json(text) if text is not None else None
+    if record is None or record.digest() != digest:
+        raise StateError(
+            f"The decision record of version {version.version} is "
+            + (
+                "missing." if record is None else f"not the one of its tag ({record.digest()[:12]}, not {digest[:12]})."
+            ),
+            why="What was decided is bound to that very record.",
+            remedy=f"Judge the version again: gatehouse release --env {context.name}",
+        )
+    return record
+
+
+def folder(context: Context) -> Path:
+    """Where people find records and their pages."""
+    return context.root / "report" / "decisions" / f"{context.environment.catalog}.{context.environment.db_schema}"
+
+
+def _artefact(digest: str) -> str:
+    return f"decisions/{digest}.json"
+
+
+def _write_decision(context: Context, record: DecisionRecord, digest: str) -> None:
+    name = context.own(GATE_DECISIONS.name)
+    context.tables.create(name, GATE_DECISIONS)
+    window = record.challenge["hold_out"] if record.challenge else {}
+    opponent = record.opponent
+    met = "" if opponent is None else f"{opponent.kind} {opponent.version or ''}".strip()
+    row = (
+        record.candidate.version,
+        digest,
+        record.as_of,
+        record.created_at,
+        record.verdict.value,
+        record.judged.sentence(),
+        met,
+        _moment(window.get("start")),
+        _moment(window.get("end")),
+        record.policy.digest,
+        record.candidate.proposer,
+    )
+    context.tables.merge(name, context.frame([row], GATE_DECISIONS.name), keys=GATE_DECISIONS.primary_key)
+
+
+def _write_metrics(context: Context, record: DecisionRecord, digest: str) -> None:
+    name = context.own(GATE_METRICS.name)
+    context.tables.create(name, GATE_METRICS)
+    head = (record.candidate.version, digest, record.as_of)
+    none = (None,) * 7
+    rows: list[tuple[object, ...]] = [
+        (*head, f.gate, f.rule, "", "", f.outcome.value, f.reason, *none) for f in record.judged.findings
+    ]
+    comparisons = ChallengeEvidence.from_record(record.challenge).comparisons if record.challenge else ()
+    rows += [(*head, "challenge", "comparison", c.metric, c.slice, *_measured(c)) for c in comparisons]
+    unique = {tuple(row[:2]) + tuple(row[3:7]): row for row in rows}
+    context.tables.merge(name, context.frame(list(unique.values()), GATE_METRICS.name), keys=GATE_METRICS.primary_key)
+
+
+def _measured(comparison: Any) -> tuple[object, ...]:
+    if not isinstance(comparison, Comparison):
+        return (None, asdict(comparison)["reason"], None, None, None, None, None, None, comparison.rows)
+    shown = evidence_of(comparison)
+    low, high = shown.interval(0.9) if isinstance(shown, Evidence) else (None, None)
+    return (
+        None,
+        "",
+        comparison.champion,
+        comparison.candidate,
+        comparison.difference,
+        low,
+        high,
+        len(comparison.units),
+        comparison.rows,
+    )
+
+
+def _moment(text: object) -> datetime | None:
+    return datetime.fromisoformat(str(text)) if text else None
