@@ -170,6 +170,6 @@ PROJECT = Project(
         "The data are of one year, 2013: each season occurs once. It says nothing about cancellations or diversions, "
         "which have no label. It sees an aircraft only when it leaves New York, not on its way back. The source does "
         "not say when a cancellation or a change of aircraft became known; the first is taken to be 4 hours after "
-        "schedule, the second before the prediction. Not for decisions about safety, crews or individual passengers."
+        "schedule, the second before the prediction. Not for decisions about safety, crews or compensation."
     ),
 )

@@ -32,9 +32,8 @@ CANCELLATION_KNOWN_AFTER = timedelta(hours=4)
 DIVERSION_KNOWN_AFTER = timedelta(hours=24)
 
 _NEW_YORK = "America/New_York"
-_PUERTO_RICO = (
-    "America/Puerto_Rico"  # the file of airports lacks Puerto Rico and the Virgin Islands, which share a zone
-)
+# The file of airports lacks those of Puerto Rico and the Virgin Islands, which share a zone.
+_UNLISTED = "America/Puerto_Rico"
 _MINUTES_OF_A_DAY = 24 * 60
 
 
@@ -142,7 +141,7 @@ def _scheduled_minutes(raw: pd.DataFrame, scheduled_at: pd.Series[Any]) -> pd.Se
     import pandas as pd
 
     airports = _read("airports.csv", {"faa": "str", "tzone": "str"})
-    zones = raw["dest"].map(airports.set_index("faa")["tzone"].to_dict()).fillna(_PUERTO_RICO)
+    zones = raw["dest"].map(airports.set_index("faa")["tzone"].to_dict()).fillna(_UNLISTED)
     ahead = pd.Series(0.0, index=raw.index)
     for zone, moments in scheduled_at.groupby(zones):
         ahead[moments.index] = _utc_offset(moments, str(zone)) - _utc_offset(moments, _NEW_YORK)
