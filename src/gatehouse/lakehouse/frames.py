@@ -36,6 +36,7 @@ def fit(name: TableName, frame: DataFrame, stored: StructType, declared: Sequenc
     arrived = {field.name: field.dataType for field in frame.schema}
     problems = [f"{n}: expected {stored_types[n].simpleString()}, missing" for n in declared if n not in arrived]
     problems += [f"{n}: unknown to the table" for n in arrived if n not in stored_types]
+    problems += [f"{n}: there more than once" for n in arrived if frame.columns.count(n) > 1]
     problems += [
         f"{n}: expected {stored_types[n].simpleString()}, got {type_.simpleString()}"
         for n, type_ in arrived.items()

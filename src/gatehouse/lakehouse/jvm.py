@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatehouse.errors import PlatformError
+from gatehouse.lakehouse.failures import first_line
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -56,9 +57,10 @@ def start_jvm() -> SparkSession:
                 warnings.simplefilter("ignore")  # settings given at the start cannot be changed later, it says
                 return builder.getOrCreate()
         except Exception as error:
-            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            said = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            reasons = [line for line in said if "Exception" in line and not line.startswith("\tat ")]
             raise PlatformError(
-                f"Spark on the JVM did not start: {(said or [str(error)])[-1]}",
+                f"Spark on the JVM did not start: {(reasons or [first_line(error)])[0].strip()}",
                 why=f"It needs Java 17 and, the first time, {DELTA_JAR} from Maven Central.",
                 remedy="Check the network once, or use the embedded engine: uv sync --group sail",
             ) from error

@@ -1,8 +1,9 @@
 """How an engine is told which table is meant, given that tables are folders.
 
 Sail: the folder is attached in a catalog of the port's own, and what people see under `catalog.schema.table` is a view
-over it, which Sail refuses to write to. So SQL reads everything and writes nothing, in any environment, and the port is
-the only writer. The JVM: Delta's own path syntax; open-source Spark has no catalogs of these names.
+over it, which Sail refuses to write to. So SQL reads everything and writes nothing, in any environment, short of naming
+that catalog or a folder on purpose: the port is the only writer. The JVM: Delta's own path syntax; open-source Spark
+has no catalogs of these names.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from gatehouse.lakehouse.table_types import TableName
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_SAFE_ON_SAIL = re.compile(r"[A-Za-z0-9_./:@!$&'()+,;=\\-]*")
+_SAFE_ON_SAIL = re.compile(r"[A-Za-z0-9_./:@!$&'()+,;=-]*")
 
 
 class Naming(Protocol):
@@ -115,7 +116,7 @@ def safe_path(folder: Path) -> str:
     Where the real one has a space or an accent, a link in a temporary folder of this process stands for it.
     """
     text = str(folder)
-    return text if _SAFE_ON_SAIL.fullmatch(text) else _link(text)
+    return text if _SAFE_ON_SAIL.fullmatch(folder.as_posix()) else _link(text)
 
 
 @functools.cache
@@ -123,7 +124,7 @@ def _link(text: str) -> str:
     # Kept until the process ends: a frame that was read through the link reads it again each time it is computed.
     link = Path(_links()) / hashlib.sha256(text.encode()).hexdigest()[:12]
     try:
-        if not _SAFE_ON_SAIL.fullmatch(str(link)):
+        if not _SAFE_ON_SAIL.fullmatch(link.as_posix()):
             raise OSError(f"{link} has such a character, too")
         Path(text).mkdir(parents=True, exist_ok=True)
         link.symlink_to(text, target_is_directory=True)

@@ -122,11 +122,15 @@ def interruptible(spark: SparkSession, *, grace: float = 5.0) -> Iterator[None]:
         return
     asked = threading.Event()
 
+    def interrupt_all() -> None:
+        with suppress(Exception):  # a session that has ended has nothing to interrupt
+            spark.interruptAll()
+
     def on_interrupt(_signal: int, _frame: FrameType | None) -> None:
         if asked.is_set():
             _end_at_once()
         asked.set()
-        asking = threading.Thread(target=spark.interruptAll, daemon=True)
+        asking = threading.Thread(target=interrupt_all, daemon=True)
         asking.start()
         asking.join(grace)
         if asking.is_alive():

@@ -259,6 +259,7 @@ WRITES: dict[str, Callable[[DeltaTables, TableName, Any], object]] = {
         (["sensor", "known_at", "'x' value"], "value: expected double, got string"),
         (["sensor", "known_at"], "value: expected double, missing"),
         (["sensor", "known_at", "value", "1 more"], "more: unknown to the table"),
+        (["sensor", "known_at", "value", "0D value"], "value: there more than once"),
         (["sensor", "known_at", "value Value"], "value: expected double, missing; Value: unknown to the table"),
     ],
 )
