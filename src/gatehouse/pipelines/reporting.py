@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from gatehouse.errors import GatehouseError, StateError, VersionNotFound
 from gatehouse.lakehouse.lineage import Lineage
-from gatehouse.lakehouse.mlflow_errors import told
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.moments import utc
 from gatehouse.pipelines.tables import EXPECTATIONS, METRICS, RUNS, predictions_table
@@ -184,8 +183,8 @@ def _scored(context: Context, since: datetime) -> Iterator[Scored]:
 def _versions(context: Context) -> Iterator[Registered]:
     """Every version; what its run holds only for those that a page shows."""
     for place, version in enumerate(context.registry.versions(context.model)):
-        is_champion = "champion" in version.aliases
-        metrics = _run_metrics(context, version) if place < MOST_VERSIONS or version.aliases else {}
+        shown = place < MOST_VERSIONS or bool(version.aliases)
+        metrics, importances = _run_of(context, version) if shown else ({}, {})
         yield Registered(
             version=version.version,
             aliases=version.aliases,
@@ -194,24 +193,21 @@ def _versions(context: Context) -> Iterator[Registered]:
             card=version.description,
             hold_out=_under("hold_out_", metrics),
             baseline=_under("baseline_", metrics),
-            importances=_importances(context, version) if is_champion else {},
+            importances=importances,
         )
 
 
-def _run_metrics(context: Context, version: Version) -> Mapping[str, float]:
-    """What its run measured; nothing if it has none, or somebody deleted it."""
+def _run_of(context: Context, version: Version) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """What its run measured, and the champion's importances; nothing if it has no run, or somebody deleted it."""
     if not version.run_id:
-        return {}
+        return {}, {}
     try:
-        with told(f"reading the metrics of the run {version.run_id}"):
-            return dict(context.tracking.client.get_run(version.run_id).data.metrics)
+        metrics = context.tracking.read_metrics(version.run_id)
+        is_champion = "champion" in version.aliases
+        stored = context.tracking.read_dict(version.run_id, "importances.json") if is_champion else None
     except VersionNotFound:
-        return {}
-
-
-def _importances(context: Context, version: Version) -> Mapping[str, float]:
-    stored = context.tracking.read_dict(version.run_id, "importances.json") if version.run_id else None
-    return {str(n): float(v) for n, v in (stored or {}).get("mean_absolute_contribution", {}).items()}
+        return {}, {}
+    return metrics, {str(n): float(v) for n, v in (stored or {}).get("mean_absolute_contribution", {}).items()}
 
 
 def _lineage(version: Version) -> Lineage | None:
