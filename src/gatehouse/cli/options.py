@@ -12,15 +12,16 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def environment(default: str | None = None) -> Callable[[_Function], _Function]:
     """--env, or GATEHOUSE_ENV."""
+    given: dict[str, Any] = {} if default is None else {"default": default}  # click takes a None for a value given
     return click.option(
         "--env",
         "-e",
         "env",
         envvar="GATEHOUSE_ENV",
-        default=default,
         required=default is None,
         show_default=default is not None,
         help="Environment of conf/environments.yml (or GATEHOUSE_ENV).",
+        **given,
     )
 
 

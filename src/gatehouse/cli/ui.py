@@ -18,9 +18,9 @@ def command(found: dict[str, Path | None], port: int) -> None:
     from gatehouse.errors import PlatformError
     from gatehouse.lakehouse.tracking import ui_command
 
-    root = place(found).root
+    serve = ui_command(place(found).root, port=port)
     click.echo(f"http://127.0.0.1:{port}  (ready in about 15 seconds, Ctrl-C stops it)")
-    done = subprocess.run(ui_command(root, port=port), check=False, stderr=sys.stderr)  # noqa: S603 - our own argument list
+    done = subprocess.run(serve, check=False, stderr=sys.stderr)  # noqa: S603 - our own argument list
     if done.returncode > 0:
         raise PlatformError(
             f"MLflow's server ended with code {done.returncode}.",
