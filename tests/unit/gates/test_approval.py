@@ -310,6 +310,12 @@ def test_a_record_that_gives_itself_more_time_expires_when_the_policy_says() -> 
     assert reason(verdict, "expiry") == "The decision expired at 2013-07-04 12:00 UTC; it is 2013-07-05 16:00 UTC."
 
 
+def test_a_record_that_gives_itself_less_time_expires_when_it_says() -> None:
+    record = replace(record_of(), expires_at=NOON + timedelta(hours=1, minutes=30))
+
+    assert closed(judge(record, decided(record))) == {"expiry": Outcome.HOLD}
+
+
 @pytest.mark.parametrize(
     ("given_at", "objection"),
     [
@@ -578,6 +584,16 @@ def test_one_person_cannot_break_the_glass_nor_can_a_proposer(who: tuple[str, ..
     verdict = glass(record, *(broken(record, name) for name in who))
 
     assert closed(verdict) == {"break_glass": Outcome.HOLD}
+
+
+def test_breaking_the_glass_expires_although_it_outlives_the_record() -> None:
+    record = record_of(finding=BAD)
+    both = broken(record, BOB), broken(record, DORA, at=NOON + timedelta(hours=80))
+
+    assert glass(record, both[0], broken(record, DORA), now=NOON + timedelta(hours=73, seconds=-1)).opens
+    verdict = glass(record, *both, now=NOON + timedelta(hours=80))
+    assert closed(verdict) == {"break_glass": Outcome.HOLD}
+    assert "bob@example.org's is of 2013-07-01 13:00 UTC and expired after 72 hours." in reason(verdict, "break_glass")
 
 
 def test_an_ordinary_approval_does_not_break_the_glass() -> None:
