@@ -62,7 +62,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
         numeric = bool(rows) and all(isinstance(r[index], int | float) for r in rows)
         grid.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*(shown(cell) for cell in row))
+        grid.add_row(*(Text(shown(cell)) for cell in row))  # as Text: brackets in a value are no markup
     return grid
 
 

@@ -41,7 +41,7 @@ def command(found: dict[str, Path | None], table: str | None, env: str, out: Pat
         return
     console = stdout_console()
     console.print(f"[bold]{summary.name}[/bold], version {summary.version}, {summary.rows:,} rows")
-    console.print(f"{summary.description}\n")
+    console.print(f"{summary.description}\n", markup=False)
     console.print(
         grid(
             "",

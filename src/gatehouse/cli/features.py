@@ -16,6 +16,8 @@ from gatehouse.cli import options
 @click.pass_obj
 def command(found: dict[str, Path | None], env: str, as_json: bool) -> None:
     """One line per feature, in the order in which the model gets them."""
+    from rich.markup import escape
+
     from gatehouse.cli.display import echo_json, shown, stdout_console
     from gatehouse.cli.world import look
     from gatehouse.pipelines.standing import features
@@ -26,11 +28,11 @@ def command(found: dict[str, Path | None], env: str, as_json: bool) -> None:
         echo_json(rows)
         return
     console = stdout_console()
-    console.print(f"[bold]{context.project.name}[/bold]: {len(rows)} features")
+    console.print(f"[bold]{escape(context.project.name)}[/bold]: {len(rows)} features")
     for name, group in groupby(sorted(rows, key=lambda r: r.table), key=lambda r: r.table):
         members = list(group)
         fresh = f"fresh until {shown(members[0].fresh_until)}" if members[0].fresh_until else "not computed yet"
-        console.print(f"\n[bold]{name}[/bold] [dim]{members[0].owner}, {fresh}[/dim]")
+        console.print(f"\n[bold]{name}[/bold] [dim]{escape(members[0].owner)}, {fresh}[/dim]")
         for member in members:
-            unit = f" [dim]({member.unit})[/dim]" if member.unit else ""
-            console.print(f"  {member.name:<32} {member.description}{unit}")
+            unit = f" [dim]({escape(member.unit)})[/dim]" if member.unit else ""
+            console.print(f"  {member.name:<32} {escape(member.description)}{unit}")

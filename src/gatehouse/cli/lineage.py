@@ -56,9 +56,11 @@ def command(found: dict[str, Path | None], name: str, env: str, as_json: bool) -
 
 
 def _line(graph: Graph, name: str, facts: dict[str, dict[str, object]]) -> str:
+    from rich.markup import escape
+
     known = {k: v for k, v in facts.get(name, {}).items() if not isinstance(v, dict)}
     details = ", ".join([graph.nodes[name].kind, *(f"{k} {v}" for k, v in known.items())])
-    return f"[bold]{name}[/bold] [dim]{details}[/dim]"
+    return f"[bold]{escape(name)}[/bold] [dim]{escape(details)}[/dim]"
 
 
 def _grow(
