@@ -11,6 +11,7 @@ from gatehouse.lakehouse.lineage import Lineage
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.moments import utc
 from gatehouse.pipelines.tables import EXPECTATIONS, METRICS, RUNS, predictions_table
+from gatehouse.pipelines.training import IMPORTANCES
 from gatehouse.reports.monitoring import INDEX, MOST_VERSIONS, Entry, environment_html, file_name, headline, index_html
 from gatehouse.reports.page import write
 from gatehouse.reports.readings import Checked, Completed, Measurement, Readings, Registered, Scored
@@ -204,7 +205,7 @@ def _run_of(context: Context, version: Version) -> tuple[Mapping[str, float], Ma
     try:
         metrics = context.tracking.read_metrics(version.run_id)
         is_champion = "champion" in version.aliases
-        stored = context.tracking.read_dict(version.run_id, "importances.json") if is_champion else None
+        stored = context.tracking.read_dict(version.run_id, IMPORTANCES) if is_champion else None
     except VersionNotFound:
         return {}, {}
     return metrics, {str(n): float(v) for n, v in (stored or {}).get("mean_absolute_contribution", {}).items()}

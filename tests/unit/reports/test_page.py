@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,11 +37,11 @@ def test_names_break_after_underscores_and_stay_escaped() -> None:
     assert breakable("late_<rate>_7d") == "late_<wbr>&lt;rate&gt;_<wbr>7d"
 
 
-def test_a_name_that_a_template_misspells_is_an_error() -> None:
+def test_a_name_that_a_template_is_not_given_is_an_error() -> None:
     from jinja2 import UndefinedError
 
-    with pytest.raises(UndefinedError, match="'project' is undefined"):
-        render("index.html.j2")
+    with pytest.raises(UndefinedError, match="'entries' is undefined"):
+        render("index.html.j2", project=SimpleNamespace(name="delays", description=""))
 
 
 def test_a_page_replaces_the_one_before_and_leaves_nothing_else(tmp_path: Path) -> None:
