@@ -86,7 +86,7 @@ def _slope(positives: FloatArray, negatives: FloatArray) -> float | None:
         expected = 0.5 + 0.5 * np.tanh(weights @ design / 2.0)  # the logistic function, without overflow
         gradient = design @ (positives - rows * expected)
         curvature = (design * (rows * expected * (1.0 - expected))) @ design.T
-        if np.linalg.det(curvature) < 1e-9 * np.trace(curvature) ** 2:
+        if not np.linalg.det(curvature) > 1e-9 * np.trace(curvature) ** 2:  # also if both are 0: one class only
             return None
         step = np.linalg.solve(curvature, gradient)
         weights = weights + step

@@ -71,6 +71,14 @@ def test_classes_that_scores_separate_have_no_slope() -> None:
     assert curve_of(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0.0, 0.0, 1.0, 1.0])).slope is None
 
 
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_labels_of_one_class_only_have_no_slope(label: float) -> None:
+    rng = np.random.default_rng(1)
+    found = curve_of(rng.uniform(0.05, 0.95, 4_000), np.full(4_000, label))
+    assert found.slope is None
+    assert found.expected_error == pytest.approx(0.5, abs=0.02)
+
+
 def test_the_bias_is_exact_and_has_an_influence_per_unit() -> None:
     scores = stretched(2.0)
     found = bias(of_scores(scores), SliceKey(), "model")
