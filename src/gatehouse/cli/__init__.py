@@ -23,6 +23,8 @@ VERBS = {
     "why": "Why a version was, or was not, promoted.",
     "replay": "Compute the verdict of a decision record once more, offline.",
     "audit": "Who decided and did what, and whether the log still says it.",
+    "gate": "One gate by itself, and the gate's own test.",
+    "plan": "How many days of labels a margin needs.",
     "status": "Where an environment stands: tables, versions, aliases, last runs.",
     "features": "What features exist: description, owner, units, freshness.",
     "lineage": "From raw data to predictions and back: what a table, feature or version comes from and feeds.",

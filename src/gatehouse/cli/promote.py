@@ -12,8 +12,8 @@ from gatehouse.errors import Refused, UsageError
 
 @click.command(
     "promote",
-    help="Make an approved version the champion: checks record, files, approvals and the champion it was compared with, "
-    "moves the alias, tries the version, and puts everything back if it does not work.",
+    help="Make an approved version the champion: checks record, files, approvals and the champion it was compared "
+    "with, moves the alias, tries the version, and puts everything back if it does not work.",
 )
 @click.argument("version")
 @options.environment("prod")

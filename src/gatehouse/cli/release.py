@@ -12,8 +12,8 @@ from gatehouse.errors import EvaluationError
 
 @click.command(
     "release",
-    help="Train a candidate, examine it, compare it with the champion, and ask for approval. The same code, data and policy "
-    "find the same candidate and record again. A HOLD is a result, not a failure; what cannot be measured is one.",
+    help="Train a candidate, examine it, compare it with the champion, and ask for approval. The same code, data and "
+    "policy find the same candidate and record. HOLD is a result, not a failure; what cannot be measured is one.",
 )
 @options.environment("prod")
 @options.as_of

@@ -12,7 +12,7 @@ from gatehouse.errors import DataError, StorageError
 
 @click.command(
     "replay",
-    help="Compute the verdict of a decision record once more from its own evidence, offline, and say whether it is the same.",
+    help="Compute the verdict of a decision record once more from its own evidence, offline: is it the same?",
 )
 @click.argument("record", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--digest", help="SHA-256 that was kept elsewhere, in the version's tags or the audit log.")

@@ -9,9 +9,7 @@ import click
 from gatehouse.cli import options
 
 
-@click.command(
-    "why", help="Why a version was, or was not, promoted: every finding with its numbers, and what to do next."
-)
+@click.command("why", help="Why a version was, or was not, promoted: every finding with its numbers, and what next.")
 @click.argument("version")
 @options.environment("prod")
 @options.as_json

@@ -34,6 +34,7 @@ from gatehouse.pipelines.dataset import UNIT
 from gatehouse.pipelines.decisions import OWN_TAGS, RECORD_TAG, find, keep
 from gatehouse.pipelines.hold_out import hold_out
 from gatehouse.pipelines.judges import judges
+from gatehouse.pipelines.prospect import refuse_undecidable
 from gatehouse.pipelines.scoring import score_beside
 from gatehouse.pipelines.smoke import smoke_test
 from gatehouse.pipelines.training import train_again
@@ -99,6 +100,7 @@ def _judge(context: Context, candidate: Version, champion: Version | None) -> De
         against = f"version {champion.version}" if champion else f"the {policy.first}"
         with context.progress.step(f"compare version {candidate.version} with {against} on the hold-out"):
             met = challenge(context, candidate, champion, policy)
+        refuse_undecidable(context, met.evidence, policy)
         findings = (*findings, *judge_challenge(met.evidence, policy).findings)
     lineage = Lineage.from_tags(candidate.tags, candidate.version)
     refit = None
