@@ -92,7 +92,6 @@ class TrainingFile(_Closed):
     history_days: int | None = Field(default=None, ge=1, description="How far back training reads; null: everything.")
     minimum_rows: int = Field(default=1000, ge=1, description="Fewer labelled rows than this are refused.")
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
-    threads: int = Field(default=1, ge=1, le=256, description="Threads of the estimator, where it has any.")
 
 
 class ReviewedOptions(_Closed):

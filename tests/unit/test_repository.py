@@ -41,6 +41,7 @@ MAY_IMPORT = {
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT) | {"cli"}
 MAY_IMPORT["__main__"] = {"cli"}
+MAY_IMPORT["notebook"] = {"cli", "pipelines"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,8 @@ def test_only_the_command_line_exits() -> None:
     wrong = [
         f"{module.name}:{node.lineno}"
         for module in MACHINERY + USE_CASES
-        if module.room not in {"cli", "__main__"}
+        # The session ends the process itself where Ctrl-C meets an engine that does not answer: nobody else can.
+        if module.room not in {"cli", "__main__"} and module.name != "gatehouse.lakehouse.session"
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Call | ast.Raise)
         and ast.unparse(node.func if isinstance(node, ast.Call) else node.exc or node) in exits

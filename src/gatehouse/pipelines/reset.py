@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gatehouse.lakehouse.audit import anchor_path
 from gatehouse.progress import Progress
 from gatehouse.settings import Environment
 
@@ -24,4 +25,5 @@ def reset_environment(root: Path, environment: Environment, progress: Progress) 
             close_session(spark)
     with progress.step(f"delete the models of {'.'.join(place)}"):
         open_tracking(root, experiment="reset").registry(writable=[place]).delete_models(*place)
+    anchor_path(root, *place).unlink(missing_ok=True)  # an audit log that begins anew was not cut off
     (root / "state" / f"{'.'.join(place)}.json").unlink(missing_ok=True)
