@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MOST_ROWS_IN_MEMORY = 2_000_000  # for `WholeSample` metrics, which need them all on one machine
 
 
-@dataclass(frozen=True, order=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class SliceKey:
     """A group of rows: those with `value`, as text, in slice column `column`; two empty texts mean all
     rows.

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from gatehouse.errors import EvaluationError
+from gatehouse.evaluation.divergence import population_stability_index
 from gatehouse.evaluation.drift import ColumnDrift, DriftReference, Kind, measure, reference
 
 if TYPE_CHECKING:
@@ -132,6 +133,15 @@ def test_what_is_usual_comes_from_windows_as_long_as_the_one_measured() -> None:
     assert two_weeks.usual_psi < one_day.usual_psi
     assert drift_of(frame, "wind", known).usual_psi is None  # no training period holds two such windows
     assert drift_of(frame.drop(columns="day"), "wind", known).usual_psi is None
+
+
+def test_the_usual_index_is_of_windows_cut_out_of_training_against_the_rest() -> None:
+    days = [1] * 10 + [2] * 10 + [3] * 10 + [4] * 10
+    frame = pd.DataFrame({"day": days, "carrier": ["AA"] * 25 + ["UA"] * 15})
+    found = drift_of(frame[frame["day"] <= 2], "carrier", reference(frame, ["carrier"], unit="day"))
+    windows = [[20, 0, 0, 0], [15, 5, 0, 0], [5, 15, 0, 0]]  # days 1 and 2, 2 and 3, 3 and 4
+    each = [population_stability_index([25 - w[0], 15 - w[1], 0, 0], w) for w in windows]
+    assert found.usual_psi == pytest.approx(np.quantile(each, 0.95))
 
 
 def test_a_reference_survives_json() -> None:

@@ -133,14 +133,17 @@ def test_the_order_of_rows_and_the_size_of_batches_make_no_difference() -> None:
     frame = pd.DataFrame(
         {
             "day": rng.integers(0, 40, n),
-            "late": rng.integers(0, 2, n).astype(float),
+            "late": np.where(np.arange(n) % 100 == 0, np.nan, rng.integers(0, 2, n)),
             "old": rng.random(n),
             "new": rng.random(n),
             "origin": rng.choice(["EWR", "JFK", "LGA"], n),
         }
     )
     by_day = frame.sort_values(["day", "origin"])
-    same(binary(frame, (BRIER, LOG_LOSS)), binary(by_day, (BRIER, LOG_LOSS)))
+    found = binary(frame, (BRIER, LOG_LOSS))
+    assert found.refusals.without_label == 1_500
+    assert found.sums.rows[0].sum() == 148_500
+    same(found, binary(by_day, (BRIER, LOG_LOSS)))
 
 
 def test_spark_and_pandas_give_the_same_statistics(spark: SparkSession) -> None:
