@@ -1,8 +1,7 @@
 """How far columns have moved from what a model was trained on. One pass; the bins were fixed in training.
 
 Numeric columns are counted in bins of equal frequency in training, categorical ones by level; missing values
-are a bin of their own. The population stability index (PSI) and the Jensen-Shannon distance compare the
-counts.
+are a bin of their own. The population stability index (PSI) and the Jensen-Shannon distance compare counts.
 """
 
 from __future__ import annotations

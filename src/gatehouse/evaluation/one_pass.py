@@ -1,7 +1,8 @@
 """One pass of a worker function over the rows of a Spark or pandas frame, with its results added up.
 
-Workers are generators from Arrow batches to records; records with the same key are summed on the driver.
-What a worker yields must not grow with its rows.
+Workers are generators from Arrow batches to records. Records with the same key are summed, on the cluster
+first, so that the driver gets one per key however many partitions there are. What a worker yields must not
+grow with its rows.
 """
 
 from __future__ import annotations
@@ -64,9 +65,16 @@ def sum_over_rows(frame: DataFrame | pd.DataFrame, columns: Sequence[str], worke
 
 def arrow_table(frame: DataFrame | pd.DataFrame, columns: Sequence[str]) -> pa.Table:
     """The rows themselves, in memory."""
-    if isinstance(frame, pd.DataFrame):
+    if not isinstance(frame, pd.DataFrame):
+        return frame.select(*columns).toArrow()
+    try:
         return pa.Table.from_pandas(frame[list(columns)], preserve_index=False)
-    return frame.select(*columns).toArrow()
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise EvaluationError(
+            f"A column holds values of several types: {error}",
+            why="Text among numbers would have to be guessed at.",
+            remedy="Give every column one type where the data frame is made.",
+        ) from error
 
 
 def in_order(units: set[str]) -> list[str]:

@@ -1,8 +1,6 @@
-"""Sufficient statistics of scored rows: everything later questions need, per slice and unit of
-independence.
+"""Sufficient statistics of scored rows: everything later questions need, per slice and unit of independence.
 
-One Spark pass counts and sums on the workers (`tally`); what comes back is small and does not grow with
-rows.
+One Spark pass counts and sums on the workers (`tally`); what comes back is small and does not grow with rows.
 """
 
 from __future__ import annotations
@@ -32,9 +30,7 @@ MOST_ROWS_IN_MEMORY = 2_000_000  # for `WholeSample` metrics, which need them al
 
 @dataclass(frozen=True, slots=True)
 class SliceKey:
-    """A group of rows: those with `value`, as text, in slice column `column`; two empty texts mean all
-    rows.
-    """
+    """A group of rows: those with the text `value` in slice column `column`; two empty texts mean all rows."""
 
     column: str = ""
     value: str = ""
@@ -63,19 +59,15 @@ class Refusals:
     @property
     def faults(self) -> str | None:
         """A sentence that names every fault, or None."""
-        invalid = self.invalid_predictions.items()
-        found = [f"{n:,} rows with an invalid prediction of {c}" for c, n in invalid if n]
-        if self.impossible_labels:
-            found.append(f"{self.impossible_labels:,} rows with an impossible label")
-        if self.without_unit:
-            found.append(f"{self.without_unit:,} rows without a unit")
-        return f"The scored data hold {', '.join(found)}." if found else None
+        found = {f"with an invalid prediction of {name}": n for name, n in self.invalid_predictions.items()}
+        found |= {"with an impossible label": self.impossible_labels, "without a unit": self.without_unit}
+        named = [f"{n:,} {'row' if n == 1 else 'rows'} {what}" for what, n in found.items() if n]
+        return f"The scored data hold {', '.join(named)}." if named else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class UnitStatistics:
-    """Sums and histograms of all contenders on the same rows. Axes: S slices, U units, C contenders, R
-    ratio metrics.
+    """Sums and histograms of all contenders on the same rows. Axes: S slices, U units, C contenders.
 
     Counted are rows with a possible label, a unit, and a valid prediction of every contender; `refusals`
     tells of the others. Units are in the order of their text, or of their number if all are whole numbers.
@@ -90,8 +82,7 @@ class UnitStatistics:
     refusals: Refusals
     has_decisions: bool  # whether it is known when a prediction is right, which flips need
     sums: Sums
-    histograms: NDArray[np.int64]  # (S, U, C, 2, bins): rows of class 0, 1 per score bin; (S, U, 0)
-    # if not binary
+    histograms: NDArray[np.int64]  # (S, U, C, 2, bins): rows of class 0, 1 per score bin; (S, U, 0) if not binary
     left_out: Mapping[str, LeftOut]  # of each WholeSample metric
 
     @property
@@ -161,8 +152,8 @@ def collect(
 
     Args:
         scored: One row per event, with the columns named below.
-        unit: Column of the unit of independence; rows of one unit go together. Any type with a sortable
-        text. label: Column of the truth; null where it is not known. Multiclass: the position of the class.
+        unit: Column of the unit of independence; rows of one unit go together. Any type with a sortable text.
+        label: Column of the truth; null where it is not known. Multiclass: the position of the class.
         predictions: Contender to column of its predictions (multiclass: array<double> with one probability
             per class). All contenders are judged on the same rows.
         slices: Columns whose values are slices; null becomes the slice "(missing)".
@@ -173,8 +164,7 @@ def collect(
         tolerance: Largest error of a regression that still counts as right; None: no flips.
 
     Raises:
-        EvaluationError: No row could be counted, a metric does not suit the task or fails, a column is
-        missing
+        EvaluationError: No row could be counted, a metric does not suit the task or fails, a column is missing
             or has the wrong type, or there are more slices and units than memory for them.
     """
     layout = Layout(

@@ -232,9 +232,9 @@ def test_one_prediction_that_is_no_probability_stops_the_comparison(wrong: float
     frame = events()
     frame.loc[17, "sharp"] = wrong
     statistics = collected(frame, (BRIER, ROC_AUC))
-    with pytest.raises(EvaluationError, match="1 rows with an invalid prediction of sharp"):
+    with pytest.raises(EvaluationError, match="1 row with an invalid prediction of sharp"):
         compare(statistics, champion="blunt", candidate="sharp")
-    with pytest.raises(EvaluationError, match="1 rows with an invalid prediction of sharp"):
+    with pytest.raises(EvaluationError, match="1 row with an invalid prediction of sharp"):
         compare_with_threshold(statistics, metric=BRIER, threshold=0.2, candidate="sharp")
     compare_with_threshold(statistics, metric=BRIER, threshold=0.2, candidate="blunt")  # not its fault
 

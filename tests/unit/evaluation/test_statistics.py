@@ -104,7 +104,7 @@ def test_rows_that_cannot_be_judged_are_faults_by_name() -> None:
     assert found.sums.rows.tolist() == [[1]]
     assert found.refusals.faults == (
         "The scored data hold 2 rows with an invalid prediction of champion, 2 rows with an invalid prediction of "
-        "candidate, 1 rows with an impossible label, 1 rows without a unit."
+        "candidate, 1 row with an impossible label, 1 row without a unit."
     )
 
 
@@ -271,6 +271,11 @@ def test_a_hold_out_without_labels_is_an_error() -> None:
 def test_a_question_that_cannot_be_answered_is_an_error(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(EvaluationError, match=message):
         binary(SCORED, **changes)
+
+
+def test_text_among_numbers_is_an_error() -> None:
+    with pytest.raises(EvaluationError, match="A column holds values of several types"):
+        binary(SCORED.assign(old=[0.5, "high", 0.5, 0.5, 0.5]))
 
 
 def broken(y: np.ndarray, p: np.ndarray) -> np.ndarray:
