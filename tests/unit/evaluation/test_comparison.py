@@ -28,6 +28,7 @@ from gatehouse.evaluation.metrics import (
     Task,
     WholeSample,
 )
+from gatehouse.evaluation.significance import evidence
 from gatehouse.evaluation.statistics import SliceKey, UnitStatistics, collect
 
 BINARY = (LOG_LOSS, BRIER, ROC_AUC, AVERAGE_PRECISION, F1, ACCURACY)
@@ -237,6 +238,18 @@ def test_one_prediction_that_is_no_probability_stops_the_comparison(wrong: float
     with pytest.raises(EvaluationError, match="1 row with an invalid prediction of sharp"):
         compare_with_threshold(statistics, metric=BRIER, threshold=0.2, candidate="sharp")
     compare_with_threshold(statistics, metric=BRIER, threshold=0.2, candidate="blunt")  # not its fault
+
+
+@EVERY_TASK
+def test_a_hold_out_of_one_day_has_values_and_no_evidence(
+    frame: pd.DataFrame, metrics: tuple[Metric, ...], task: Task
+) -> None:
+    whole = WholeSample(name="whole", compute=lambda y, p: float(np.mean(p)))
+    found = compare(collected(frame.assign(day=1), (*metrics, whole), task=task), champion="blunt", candidate="sharp")
+    for comparison in found:
+        assert isinstance(comparison, Comparison)
+        assert comparison.influence == pytest.approx([0.0])
+        assert isinstance(evidence(comparison), Unmeasured)
 
 
 def test_a_fixed_threshold_can_stand_in_for_the_champion() -> None:
