@@ -26,13 +26,17 @@ def compliance(found: dict[str, Path | None], version: str, env: str, as_of: str
     from gatehouse.cli.display import TerminalProgress
     from gatehouse.cli.world import open_context, place
     from gatehouse.gates.compliance import judge_compliance
-    from gatehouse.pipelines.compliance import gather_compliance, start_probe
+    from gatehouse.pipelines.clean_process import CleanProcess
+    from gatehouse.pipelines.compliance import examine
 
-    with open_context(place(found), env, as_of=as_of, progress=TerminalProgress()) as context:
+    with (
+        CleanProcess() as process,
+        open_context(place(found), env, as_of=as_of, progress=TerminalProgress()) as context,
+    ):
         known = context.registry.get(context.model, version)
         rule = context.policy.compliance
         with context.progress.step(f"examine version {version} in a clean process"):
-            evidence = gather_compliance(context, known, start_probe(context, known, rule))
+            evidence = examine(context, known, process)
     _show(judge_compliance(evidence, rule), as_json=as_json)
 
 

@@ -34,20 +34,24 @@ def command(
     from gatehouse.cli.words import show_record
     from gatehouse.cli.world import open_context, place
     from gatehouse.gates.verdict import Outcome
+    from gatehouse.pipelines.clean_process import CleanProcess
     from gatehouse.pipelines.features import refresh
     from gatehouse.pipelines.ingest import ingest
     from gatehouse.pipelines.release import judge
     from gatehouse.pipelines.steps import proposer as commit_author
     from gatehouse.pipelines.training import train
 
-    with open_context(place(found), env, as_of=as_of, progress=TerminalProgress()) as context:
+    with (
+        CleanProcess() as process,
+        open_context(place(found), env, as_of=as_of, progress=TerminalProgress()) as context,
+    ):
         if number is not None:
             candidate = context.registry.get(context.model, number)
         else:
             ingest(context)
             refresh(context)
             candidate = train(context, proposer=proposer or commit_author(context)).version
-        judged = judge(context, candidate)
+        judged = judge(context, candidate, process)
     record = judged.record
     if as_json:
         echo_json({"version": record.promoted.version, "verdict": record.verdict, "record": judged.digest})

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
-import threading
-from contextlib import suppress
 from math import isnan
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from gatehouse.errors import StateError
 from gatehouse.gates.compliance import ComplianceEvidence
-from gatehouse.gates.policy import ComplianceRule
 from gatehouse.gates.probe import ORDINARY
 from gatehouse.lakehouse.lineage import Lineage
+from gatehouse.pipelines.clean_process import CleanProcess
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.dataset import EVENT_TIME, build, pin
 from gatehouse.pipelines.training import IMPORTANCES
@@ -33,67 +27,25 @@ _GRACE_SECONDS = 60.0
 _EXTREME = 1e12
 
 
-class Probe:
-    """The clean process at work; it runs while other evidence is gathered."""
-
-    def __init__(self, request: str, folder: tempfile.TemporaryDirectory[str], answer: Path, limit: float) -> None:
-        self._folder = folder
-        self._answer = answer
-        self._limit = limit
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "gatehouse.gates.probe"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=folder.name,
-        )
-        self._feeder = threading.Thread(target=self._feed, args=(request,), daemon=True)
-        self._feeder.start()
-
-    def _feed(self, request: str) -> None:
-        """Beside the caller: a pipe holds less than a request, and the process needs seconds to begin reading."""
-        with suppress(BrokenPipeError), cast("IO[str]", self._process.stdin) as pipe:
-            pipe.write(request)  # a process that ended at once tells why in `result`
-
-    def result(self) -> tuple[dict[str, Any] | None, str | None]:
-        """Its answer, or the reason why there is none."""
-        try:
-            self._feeder.join(self._limit)
-            self._process.stdin = None  # fed and closed: `communicate` must not flush it
-            _, complaints = self._process.communicate(timeout=self._limit)
-            if not self._answer.is_file():
-                last = (complaints.strip().splitlines() or ["no word"])[-1]
-                return None, f"it ended with code {self._process.returncode}: {last[:300]}"
-            return json.loads(self._answer.read_text(encoding="utf-8")), None
-        except subprocess.TimeoutExpired:
-            return None, f"it took longer than {self._limit:.0f} s"
-        finally:
-            self._process.kill()
-            self._process.wait()
-            self._folder.cleanup()
-
-
-def start_probe(context: Context, version: Version, rule: ComplianceRule) -> Probe:
-    """Start `gates.probe` on a version, with the newest rows. Isolated: no current folder, no PYTHON* variables."""
-    folder = context.registry.download(context.model, version.version)
+def examine(context: Context, version: Version, process: CleanProcess) -> ComplianceEvidence:
+    """Let the clean process load, query and serve the version, and read its files, tags, card and run."""
+    rule = context.policy.compliance
     ordinary = ordinary_rows(context)
-    workplace = tempfile.TemporaryDirectory(prefix="gatehouse-probe-", ignore_cleanup_errors=True)
-    answer = Path(workplace.name) / "answer.json"
     request = {
-        "model": str(folder),
-        "answer": str(answer),
+        "model": str(context.registry.download(context.model, version.version)),
         "cases": {name: {**case, "numeric": list(ordinary.columns)} for name, case in _cases(ordinary).items()},
         "requests": rule.requests,
         "rate": rule.request_rate,
         "startup_seconds": rule.startup_seconds,
     }
     limit = 2 * rule.startup_seconds + rule.requests / rule.request_rate + _GRACE_SECONDS
-    return Probe(json.dumps(request, allow_nan=False), workplace, answer, limit)
+    answer, error = process.ask(request, limit=limit)
+    return _evidence(context, version, answer, error)
 
 
-def gather_compliance(context: Context, version: Version, probe: Probe) -> ComplianceEvidence:
-    """Read the version's files, tags, card and run, and wait for the clean process."""
+def _evidence(
+    context: Context, version: Version, answer: dict[str, Any] | None, error: str | None
+) -> ComplianceEvidence:
     from mlflow.models import Model
 
     folder = context.registry.download(context.model, version.version)
@@ -104,7 +56,6 @@ def gather_compliance(context: Context, version: Version, probe: Probe) -> Compl
     if signature is not None and signature.inputs is not None and signature.inputs.has_input_names():
         types = signature.inputs.input_types_dict() if hasattr(signature.inputs, "input_types_dict") else {}
         inputs = {n: str(types.get(n, "")) for n in signature.inputs.input_names()}
-    answer, error = probe.result()
     project = context.project
     return ComplianceEvidence(
         inputs=inputs,

@@ -28,7 +28,8 @@ from gatehouse.gates.replay import replay
 from gatehouse.gates.verdict import Finding, Outcome, Verdict
 from gatehouse.lakehouse.lineage import Lineage
 from gatehouse.pipelines.challenge import Challenged, challenge, predict_with
-from gatehouse.pipelines.compliance import gather_compliance, start_probe
+from gatehouse.pipelines.clean_process import CleanProcess
+from gatehouse.pipelines.compliance import examine
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.dataset import UNIT
 from gatehouse.pipelines.decisions import OWN_TAGS, RECORD_TAG, find, keep
@@ -59,8 +60,11 @@ class Judged:
         return self.record.judged
 
 
-def judge(context: Context, candidate: Version) -> Judged:
-    """Put a version through compliance and challenge, and write down what was found."""
+def judge(context: Context, candidate: Version, process: CleanProcess | None = None) -> Judged:
+    """Put a version through compliance and challenge, and write down what was found.
+
+    `process` is one that was started early, to spare the seconds in which it imports.
+    """
     with context.alone("release"):
         gatekeeper(context).settle()
         champion = context.registry.by_alias(context.model, CHAMPION)
@@ -74,7 +78,8 @@ def judge(context: Context, candidate: Version) -> Judged:
             context.progress.note(f"Version {candidate.version} was judged on exactly this: the record holds.")
             return Judged(record=known, digest=known.digest(), reused=True)
         context.registry.set_alias(context.model, CHALLENGER, candidate.version)
-        record = _judge(context, candidate, champion)
+        with process or CleanProcess() as ready:
+            record = _judge(context, candidate, champion, ready)
         keep(context, record)
         digest = record.digest()
         context.audit.append(
@@ -89,10 +94,10 @@ def judge(context: Context, candidate: Version) -> Judged:
     return Judged(record=record, digest=digest, reused=False)
 
 
-def _judge(context: Context, candidate: Version, champion: Version | None) -> DecisionRecord:
+def _judge(context: Context, candidate: Version, champion: Version | None, process: CleanProcess) -> DecisionRecord:
     policy = context.policy
     with context.progress.step(f"examine version {candidate.version} in a clean process"):
-        compliance = gather_compliance(context, candidate, start_probe(context, candidate, policy.compliance))
+        compliance = examine(context, candidate, process)
     verdict = judge_compliance(compliance, policy.compliance)
     findings = verdict.findings
     met: Challenged | None = None
@@ -149,11 +154,11 @@ def _plain(tags: Mapping[str, str]) -> dict[str, str]:
 def _refit(context: Context, judged: Version, lineage: Lineage) -> tuple[Refit, Lineage]:
     """The judged recipe on all data up to as-of: examined like any version, and compared with the judged one."""
     policy = context.policy
-    trained = train_again(context, lineage)
-    version = trained.version
-    with context.progress.step(f"examine the refit, version {version.version}"):
-        compliance = gather_compliance(context, version, start_probe(context, version, policy.compliance))
-        shift = _shift(context, judged, version, lineage)
+    with CleanProcess() as process:
+        version = train_again(context, lineage).version
+        with context.progress.step(f"examine the refit, version {version.version}"):
+            compliance = examine(context, version, process)
+            shift = _shift(context, judged, version, lineage)
     evidence: dict[str, Any] = {"compliance": compliance.to_record()}
     refit = Refit(
         version=version.version,
