@@ -129,7 +129,7 @@ def _judged(
     p_within = p_exceeds(result.evidence, frame)
     outcome = decide(exceeds=p_within, falls_short=p_worse, error_rate=rate)
     values = values_in_words(result, evidence, margin=guard.margin, error_rate=rate)
-    within = f"to be worse by less than {guard.margin:g}"
+    within = f"to lie within the margin of {guard.margin:g}"
     harm = f"{probability(p_worse)} after correction for {count(family, 'comparison')}"
     if outcome is Outcome.PROMOTE:
         reason = f"{values}. It is shown {within} ({probability(p_within)}, below {rate:g})."

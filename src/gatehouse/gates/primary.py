@@ -25,7 +25,7 @@ def primary_good_enough(evidence: ChallengeEvidence, policy: Policy) -> Iterator
     exceeds, falls_short = p_exceeds(found.evidence, frame), p_falls_short(found.evidence, frame)
     outcome = decide(exceeds=exceeds, falls_short=falls_short, error_rate=rate)
     values = values_in_words(found, evidence, margin=margin, error_rate=rate)
-    demand = "to be better" if evidence.mode == "superiority" else f"to be worse by less than {margin:g}"
+    demand = "to be better" if evidence.mode == "superiority" else f"to lie within the margin of {margin:g}"
     if outcome is Outcome.PROMOTE:
         yield finding(rule, outcome, f"{values}. It is shown {demand} ({probability(exceeds)}, below {rate:g}).")
     elif outcome is Outcome.HOLD:
@@ -75,11 +75,12 @@ def values_in_words(found: Measured, evidence: ChallengeEvidence, *, margin: flo
     )
     low, high = (number(v, scale=margin) for v in found.evidence.interval(level))
     where = "" if compared.slice == ALL else f" in {compared.slice}"
-    direction = "better" if compared.difference > 0 else "worse" if compared.difference < 0 else "different"
+    direction = "better" if compared.difference > 0 else "worse"
+    difference = f"{direction} by {apart}" if apart.strip("0.,") else "the same to these digits"
     data = f"{count(found.evidence.units, evidence.unit)}, {count(compared.rows, 'row')}"
     return (
         f"{compared.metric}{where} is {candidate} for the candidate and {other} for {evidence.opponent.name}: "
-        f"{direction} by {apart} ({percent(level)} interval of the gain {low} to {high}; {data})"
+        f"{difference} ({percent(level)} interval of the gain {low} to {high}; {data})"
     )
 
 

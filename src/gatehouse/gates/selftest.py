@@ -40,9 +40,10 @@ class Check:
 def selftest(policy: Policy, *, seed: int = SEED, draws: int = DRAWS) -> tuple[Check, ...]:
     """Every situation, then the error rates of every mode that the policy uses."""
     checks = list(_situations(policy, np.random.default_rng(seed)))
+    rng = np.random.default_rng([seed, 1])
     for mode in sorted({policy.primary.same_code, policy.primary.changed_code}):
         for simulation in (_false_promotion, _harmful_guard, _false_hold, _power):
-            checks.append(simulation(policy, mode, draws, np.random.default_rng(seed)))
+            checks.append(simulation(policy, mode, draws, rng))
     return tuple(checks)
 
 

@@ -114,7 +114,7 @@ def _compared(
         candidate=champion + difference,
         difference=difference,
         influence=tuple(((noise - noise.mean()) / truth.units).tolist()),
-        units=tuple(f"{_MIDDLE.date() + timedelta(days=u)}" for u in range(truth.units)),
+        units=tuple(map(str, range(truth.units))),
         rows=rows,
     )
 
