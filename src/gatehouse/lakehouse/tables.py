@@ -115,8 +115,7 @@ class DeltaTables:
 
     def append(self, name: TableName, frame: DataFrame, *, metadata: Metadata | None = None) -> int:
         """Add rows; returns the version, unchanged if there were none. Run twice, it adds them twice."""
-        with self._writing(name.catalog, name.schema, f"append to {name}"):
-            rows = self._fitted(name, frame)
+        with self._writing(name.catalog, name.schema, f"append to {name}"), self._checkable(name, frame) as rows:
             retry_conflicts(lambda: self._append(name, rows, metadata))
             return self.version(name)
 
@@ -204,6 +203,15 @@ class DeltaTables:
             yield self._spark.read.schema(rows.schema).parquet(self._naming.path(place))
         finally:
             shutil.rmtree(self._path(place), ignore_errors=True)
+
+    @contextmanager
+    def _checkable(self, name: TableName, frame: DataFrame) -> Iterator[DataFrame]:
+        """The rows as the engine may check them: Sail looks for nulls before the filters that were to drop them."""
+        if all(field.nullable for field in self._stored(name).schema):
+            yield self._fitted(name, frame)
+            return
+        with self._staged(name, frame) as rows:
+            yield rows
 
     def _append(self, name: TableName, rows: DataFrame, metadata: Metadata | None) -> None:
         writer = rows.writeTo(self._naming.target(name))

@@ -281,6 +281,16 @@ def test_a_null_in_a_column_that_is_never_null_is_refused(port: DeltaTables, fra
     assert port.version(NAME) == 0
 
 
+def test_a_null_that_was_filtered_out_beforehand_does_not_keep_the_others_from_being_appended(
+    port: DeltaTables, frame: Callable[..., DataFrame]
+) -> None:
+    rows = frame((None, at(0), 1.0), (1, at(0), 2.0))
+
+    port.append(NAME, rows.where(rows["sensor"].isNotNull()))
+
+    assert_rows(port.read(NAME), frame((1, at(0), 2.0)))
+
+
 def test_creating_a_table_again_changes_nothing(port: DeltaTables) -> None:
     port.create(NAME, READINGS)
     assert port.version(NAME) == 0
