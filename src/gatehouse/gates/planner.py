@@ -56,7 +56,7 @@ class Plan:
     def sentence(self) -> str:
         """The answer, and what it rests on."""
         unit = self.unit
-        needed = f"More than 100,000 {unit}s" if self.units is None else count(self.units, unit)
+        needed = f"more than 100,000 {unit}s" if self.units is None else count(self.units, unit)
         chance, basis = percent(round(self.chance, 3)), count(self.basis_units, unit)
         return (
             f"A margin of {self.margin:g} in {self.metric} needs {needed} of labels to be decided with a chance of "

@@ -19,7 +19,7 @@ from gatehouse.gates.decision import zone
 from gatehouse.gates.phrases import percent
 from gatehouse.gates.policy import Mode, Policy
 from gatehouse.gates.situations import situations
-from gatehouse.gates.synthetic import PRIMARY, REQUIRED, Truth, draw
+from gatehouse.gates.synthetic import PRIMARY, REQUIRED, Truth, draw, enough_units
 from gatehouse.gates.verdict import Outcome
 
 SEED = 2013
@@ -60,7 +60,8 @@ def _situations(policy: Policy, rng: np.random.Generator) -> Iterator[Check]:
 
 def _false_promotion(policy: Policy, mode: Mode, draws: int, rng: np.random.Generator) -> Check:
     """The truth lies exactly where a version must not pass any more."""
-    truth = Truth(gain=zone(mode, policy.primary.margin).demanded, precision=_PRECISION, exact=True)
+    demanded = zone(mode, policy.primary.margin).demanded
+    truth = Truth(gain=demanded, precision=_PRECISION, exact=True, units=enough_units(policy))
     seen = _frequencies(policy, truth, mode, draws, rng)
     who = "no better than the champion" if mode == "superiority" else "worse by the margin"
     return _at_most(f"{_words(mode)}: a version {who} is promoted", seen, Outcome.PROMOTE, policy, draws)
@@ -69,7 +70,7 @@ def _false_promotion(policy: Policy, mode: Mode, draws: int, rng: np.random.Gene
 def _harmful_guard(policy: Policy, mode: Mode, draws: int, rng: np.random.Generator) -> Check:
     """The primary metric is fine, and one required slice is worse by its margin."""
     harm = {(PRIMARY, REQUIRED[0]): -policy.slices.margin}
-    truth = Truth(gain=_hoped(policy, mode), harm=harm, precision=_PRECISION)
+    truth = Truth(gain=_hoped(policy, mode), harm=harm, precision=_PRECISION, units=enough_units(policy))
     seen = _frequencies(policy, truth, mode, draws, rng)
     name = f"{_words(mode)}: a version that harms one required slice by its margin is promoted"
     return _at_most(name, seen, Outcome.PROMOTE, policy, draws)
@@ -77,7 +78,7 @@ def _harmful_guard(policy: Policy, mode: Mode, draws: int, rng: np.random.Genera
 
 def _false_hold(policy: Policy, mode: Mode, draws: int, rng: np.random.Generator) -> Check:
     """As good as one hopes for everywhere: held by the primary metric or by the guards, each at most at the rate."""
-    truth = Truth(gain=_hoped(policy, mode), precision=_PRECISION)
+    truth = Truth(gain=_hoped(policy, mode), precision=_PRECISION, units=enough_units(policy))
     seen = _frequencies(policy, truth, mode, draws, rng)
     who = "better by the margin" if mode == "superiority" else "as good as the champion"
     return _at_most(f"{_words(mode)}: a version {who} is held", seen, Outcome.HOLD, policy, draws, times=2)
@@ -86,7 +87,7 @@ def _false_hold(policy: Policy, mode: Mode, draws: int, rng: np.random.Generator
 def _power(policy: Policy, mode: Mode, draws: int, rng: np.random.Generator) -> Check:
     """What plans promise: the chance of promoting a version as good as one hopes for, by the primary metric."""
     margin, rate = policy.primary.margin, policy.primary.error_rate
-    truth = Truth(gain=_hoped(policy, mode), precision=_PRECISION, exact=True)
+    truth = Truth(gain=_hoped(policy, mode), precision=_PRECISION, exact=True, units=enough_units(policy))
     promoted = _frequencies(policy, truth, mode, draws, rng)[Outcome.PROMOTE] / draws
     error = margin / _PRECISION
     stated = Evidence(

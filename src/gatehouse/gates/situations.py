@@ -13,7 +13,7 @@ from gatehouse.evaluation.comparison import Comparison
 from gatehouse.evaluation.measurement import Unmeasured
 from gatehouse.gates.evidence import ALL, ChallengeEvidence, Contender, Reading
 from gatehouse.gates.policy import Policy
-from gatehouse.gates.synthetic import PRIMARY, REQUIRED, Truth, draw, swapped
+from gatehouse.gates.synthetic import PRIMARY, REQUIRED, Truth, draw, enough_units, swapped
 from gatehouse.gates.verdict import Outcome
 
 Entry = Comparison | Unmeasured
@@ -60,7 +60,7 @@ def _drawn(
     harm: dict[tuple[str, str], float] | None = None,
     units: int | None = None,
 ) -> ChallengeEvidence:
-    have = max(28, policy.hold_out.minimum_units) if units is None else units
+    have = enough_units(policy) if units is None else units
     truth = Truth(gain=gain, harm=harm or {}, units=have)
     return draw(policy, truth, mode=policy.primary.changed_code, rng=rng)
 

@@ -51,6 +51,11 @@ class Truth:
     slices: tuple[str, ...] = REQUIRED
 
 
+def enough_units(policy: Policy) -> int:
+    """A hold-out that the policy does not find too small: four weeks of days, or what it demands."""
+    return max(28, policy.hold_out.minimum_units)
+
+
 def draw(policy: Policy, truth: Truth, *, mode: Mode, rng: np.random.Generator) -> ChallengeEvidence:
     """One challenge: independent units, normal noise."""
     rows = truth.units * max(1_000, 4 * policy.slices.minimum_rows)
