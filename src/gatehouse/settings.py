@@ -128,13 +128,18 @@ class MonitoringFile(_Closed):
 class DemoFile(_Closed):
     """conf/demo.yml"""
 
-    train_as_of: date = Field(description="Production knows everything up to this day and trains.")
-    score_until: date = Field(description="Production goes on to this day, scores, sees labels arrive, and monitors.")
+    first_release: date = Field(
+        description="Production knows everything up to this day, and releases."
+    )
+    monitored: date = Field(description="The champion has scored up to this day, and labels have arrived.")
+    challenged: date = Field(description="A challenger meets the champion on the hold-out before this day.")
+    broken_table: str = Field(description="Feature table whose columns mislead the candidate that has to be held.")
+    leaked_column: str = Field(description="Late column of the events that the candidate to be rejected reads.")
 
     @model_validator(mode="after")
     def _ordered(self) -> DemoFile:
-        if self.score_until <= self.train_as_of:
-            raise ValueError("score_until must be later than train_as_of: the model scores what it has not seen")
+        if not self.first_release < self.monitored < self.challenged:
+            raise ValueError("first_release, monitored and challenged must follow each other")
         return self
 
 

@@ -29,12 +29,12 @@ def command(found: dict[str, Path | None], picture: Path | None) -> None:
     from rich.console import Console
 
     from gatehouse.cli.display import TerminalProgress
-    from gatehouse.cli.story import tell
+    from gatehouse.cli.story import Story
     from gatehouse.cli.world import open_world, place
 
     console = Console(highlight=False, record=picture is not None, width=100 if picture is not None else None)
     with open_world(place(found)) as world:
-        tell(world, console, TerminalProgress(console))
+        Story(world, console, TerminalProgress(console)).tell()
     if picture is not None:
         picture.parent.mkdir(parents=True, exist_ok=True)
         console.save_svg(str(picture), title="gatehouse demo")

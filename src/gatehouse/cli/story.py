@@ -1,123 +1,196 @@
-"""What the demo does and says: the pipelines in three environments, at the moments of conf/demo.yml."""
+"""What the demo does and says: a year in production, at the moments of conf/demo.yml.
+
+Every step is a command that anybody can run; the story only plays all the parts: developer, schedule, approver.
+"""
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from rich.rule import Rule
 
-from gatehouse.cli.display import table
+from gatehouse.cli.cheats import train_on_an_outcome, train_on_broken_data
+from gatehouse.cli.display import peak_memory
+from gatehouse.cli.words import show_verdict
+from gatehouse.errors import GatehouseError
+from gatehouse.gates.approval import Decision
+from gatehouse.gates.identity import Identity, Strength
+from gatehouse.pipelines.clean_process import CleanProcess
 from gatehouse.pipelines.features import refresh
-from gatehouse.pipelines.inference import CHAMPION, infer
+from gatehouse.pipelines.inference import infer
 from gatehouse.pipelines.ingest import ingest
 from gatehouse.pipelines.monitoring import monitor
+from gatehouse.pipelines.release import Judged, decide, gatekeeper, judge, promote, rehearse, rollback
 from gatehouse.pipelines.reporting import write_report
-from gatehouse.pipelines.standing import standing
-from gatehouse.pipelines.training import Trained, train
+from gatehouse.pipelines.training import train
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from gatehouse.cli.world import World
+    from gatehouse.lakehouse.registry import Version
     from gatehouse.pipelines.context import Context
     from gatehouse.progress import Progress
 
-_DEVELOPER = "developer@example.org"
+DEVELOPER, APPROVER, SCHEDULE = "developer@example.org", "approver@example.org", "schedule"
 
 
-def tell(world: World, console: Console, progress: Progress) -> None:
-    """Run the whole loop. Every step is a pipeline that anybody can run with `gatehouse run`."""
-    begin = time.perf_counter()
-    settings = world.place.settings
-    train_at, until = _moment(settings.demo.train_as_of), _moment(settings.demo.score_until)
-    console.print(f"[bold]{world.project.name}[/bold]: {world.project.description}")
+class Story:
+    """The chapters, in order. A second run finds what the first one did, and tells it again."""
 
-    _chapter(console, f"prod takes in everything known by {train_at:%d %B %Y}")
-    prod = world.context("prod", train_at, progress)
-    ingest(prod)
+    def __init__(self, world: World, console: Console, progress: Progress) -> None:
+        self._world = world
+        self._console = console
+        self._progress = progress
+        self._demo = world.place.settings.demo
 
-    dev = world.context("dev", train_at, progress)
-    share = f"{dev.environment.data_fraction:.0%}"
-    _chapter(console, f"dev reads prod (it cannot write there) and searches for options on {share} of it")
-    refresh(dev)
-    train(dev, proposer=_DEVELOPER)
+    def tell(self) -> None:
+        """All of it."""
+        begin = time.perf_counter()
+        self._console.print(f"[bold]{self._world.project.name}[/bold]: {self._world.project.description}")
+        first, monitored, challenged = (
+            _moment(d) for d in (self._demo.first_release, self._demo.monitored, self._demo.challenged)
+        )
+        with CleanProcess() as early:
+            prod = self._production(first)
+            self._development(first)
+            self._staging(first)
+            self._first_release(prod, early)
+        self._spring(self._at("prod", monitored))
+        later = self._at("prod", challenged)
+        ingest(later)
+        refresh(later)
+        challenger = self._challenger(later)
+        self._turned_away(later, challenger)
+        self._rollback(later)
+        self._close(later, time.perf_counter() - begin)
 
-    _chapter(console, f"staging runs every pipeline on {share} of the last {_history(world)}")
-    staging = world.context("staging", train_at, progress)
-    ingest(staging)
-    refresh(staging)
-    _promote(staging, train(staging, proposer=_DEVELOPER))
-    infer(staging)
-    monitor(staging)
+    def _at(self, env: str, moment: datetime) -> Context:
+        return self._world.context(env, moment, self._progress)
 
-    _chapter(console, "prod trains with the reviewed options, and the version becomes the champion")
-    refresh(prod)
-    candidate = train(prod, proposer="schedule")
-    _promote(prod, candidate)
-    _show_metrics(console, prod, candidate)
+    def _chapter(self, title: str) -> None:
+        self._console.print()
+        self._console.print(Rule(title, align="left", style="blue"))
 
-    _chapter(console, f"time moves on to {until:%d %B %Y}: new events are scored, and their labels arrive")
-    later = world.context("prod", until, progress)
-    ingest(later)
-    refresh(later)
-    infer(later)
-    found = monitor(later)
-    for line in found.lines():
-        console.print(f"    {line}")
-    report = write_report(later)
-    _close(console, later, str(report), time.perf_counter() - begin)
+    def _production(self, moment: datetime) -> Context:
+        self._chapter(f"prod takes in everything known by {moment:%-d %B %Y}")
+        prod = self._at("prod", moment)
+        ingest(prod)
+        return prod
+
+    def _development(self, moment: datetime) -> None:
+        dev = self._at("dev", moment)
+        self._chapter(f"dev reads prod, cannot write there, and searches on {dev.environment.data_fraction:.0%} of it")
+        refresh(dev)
+        train(dev, proposer=DEVELOPER)
+
+    def _staging(self, moment: datetime) -> None:
+        staging = self._at("staging", moment)
+        self._chapter(f"staging rehearses every pipeline on {staging.environment.data_fraction:.0%} of the events")
+        ingest(staging)
+        refresh(staging)
+        rehearse(staging, train(staging, proposer=DEVELOPER).version, actor=_who(DEVELOPER))
+        infer(staging)
+        monitor(staging)
+
+    def _first_release(self, prod: Context, early: CleanProcess) -> None:
+        self._chapter("the first release has to beat the rule of thumb")
+        refresh(prod)
+        candidate = train(prod, proposer=DEVELOPER).version
+        if self._was_live(prod, candidate):
+            return
+        judged = self._judge(prod, candidate, early)
+        self._try_own_approval(prod, judged)
+        self._approve_and_promote(prod, judged)
+
+    def _spring(self, prod: Context) -> None:
+        self._chapter(f"the champion scores until {prod.as_of:%-d %B}, and labels arrive")
+        ingest(prod)
+        refresh(prod)
+        infer(prod)
+        for line in monitor(prod).lines():
+            self._console.print(f"    {line}", style="dim")
+
+    def _challenger(self, prod: Context) -> Version:
+        self._chapter("a challenger has seen June, and is compared with the champion on July")
+        candidate = train(prod, proposer=SCHEDULE).version
+        if not self._was_live(prod, candidate):
+            judged = self._judge(prod, candidate)
+            if judged.verdict.opens:
+                self._approve_and_promote(prod, judged)
+        return candidate
+
+    def _turned_away(self, prod: Context, honest: Version) -> None:
+        features = next(f.features for f in prod.project.feature_tables if f.table.name == self._demo.broken_table)
+        self._chapter(f"a candidate that learnt from a broken {self._demo.broken_table}")
+        self._judge(prod, train_on_broken_data(prod, features, proposer=DEVELOPER))
+        self._chapter(f"a candidate that sees {self._demo.leaked_column}")
+        known = [v for v in prod.registry.versions(prod.model) if self._demo.leaked_column in v.source]
+        candidate = known[0] if known else self._leaky(prod, honest)
+        self._judge(prod, candidate)
+
+    def _leaky(self, prod: Context, honest: Version) -> Version:
+        with prod.progress.step("train on what is known only afterwards"):
+            return train_on_an_outcome(prod, honest, self._demo.leaked_column, proposer=DEVELOPER)
+
+    def _rollback(self, prod: Context) -> None:
+        self._chapter("something looks wrong at night: back to the champion before")
+        target, _, settled = rollback(prod, actor=_who(APPROVER), reason="demo: a look at the way back", dry_run=False)
+        if settled is not None and settled.moved:
+            self._console.print(f"    version {target} is the champion again")
+
+    def _judge(self, context: Context, candidate: Version, process: CleanProcess | None = None) -> Judged:
+        judged = judge(context, candidate, process)
+        show_verdict(self._console, judged.verdict, every=False)
+        return judged
+
+    def _try_own_approval(self, context: Context, judged: Judged) -> None:
+        try:
+            self._decide(context, judged, DEVELOPER, "it is mine, and it is good")
+        except GatehouseError as refused:
+            self._console.print(f"    [red]x[/red] {DEVELOPER} approves their own: {refused.what}")
+
+    def _approve_and_promote(self, context: Context, judged: Judged) -> None:
+        self._decide(context, judged, APPROVER, "read the record: better than what we have")
+        version = context.registry.get(context.model, judged.record.promoted.version)
+        settled = promote(context, version, actor=_who(APPROVER))
+        self._console.print(f"    [green]+[/green] {APPROVER} approves; version {settled.champion} is the champion")
+
+    def _decide(self, context: Context, judged: Judged, name: str, reason: str) -> None:
+        version = context.registry.get(context.model, judged.record.promoted.version)
+        decide(context, version, Decision.APPROVE, actor=_who(name), reason=reason, answers={})
+
+    def _was_live(self, context: Context, version: Version) -> bool:
+        """In a second run the first one's champions are there already, or were."""
+        live = any(entry.version == version.version for entry in gatekeeper(context).history())
+        if live:
+            self._console.print(f"    version {version.version} was promoted before")
+        return live
+
+    def _close(self, context: Context, seconds: float) -> None:
+        report = write_report(context)
+        self._console.print()
+        self._console.print(Rule("where to look", align="left", style="blue"))
+        for command, what in (
+            ("gatehouse status", "tables, versions and aliases of production"),
+            ("gatehouse why 2", "why a version was, or was not, promoted"),
+            ("gatehouse audit show", "who decided and did what"),
+            ("gatehouse features", "what the model sees, and how fresh it is"),
+            ("gatehouse lineage predictions", "from raw data to predictions"),
+            ("gatehouse ui", "runs and models, in MLflow's own pages"),
+        ):
+            self._console.print(f"  [bold]{command:<32}[/bold]{what}")
+        self._console.print(f"  [bold]{'report':<32}[/bold]{report}")
+        memory = peak_memory()
+        cost = f", {memory:.1f} GiB of memory at most" if memory else ""
+        self._console.print(f"\n[green]Done[/green] in {seconds:.0f} s{cost}.")
 
 
 def _moment(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def _history(world: World) -> str:
-    days = world.place.settings.environment("staging").history_days
-    return f"{days} days" if days else "years"
-
-
-def _chapter(console: Console, title: str) -> None:
-    console.print()
-    console.print(Rule(title, align="left", style="blue"))
-
-
-def _promote(context: Context, trained: Trained) -> None:
-    """Plainly: the demo's model takes the alias. Beyond the demo that is not how a model gets there."""
-    holder = context.registry.by_alias(context.model, CHAMPION)
-    if holder is None or holder.version != trained.version.version:
-        context.registry.set_alias(context.model, CHAMPION, trained.version.version)
-    context.progress.note(f"version {trained.version.version} of {context.model} is the champion")
-
-
-def _show_metrics(console: Console, context: Context, trained: Trained) -> None:
-    run = trained.version.run_id
-    if trained.metrics:
-        rows = [(n, v, trained.baseline_metrics[n]) for n, v in trained.metrics.items()]
-        days = context.settings.training.hold_out_days
-        console.print(table(f"    hold-out of {days} days", ("metric", "model", "baseline"), rows))
-    elif run:
-        console.print(f"    measured when it was trained: gatehouse ui, run {run}")
-
-
-def _close(console: Console, context: Context, report: str, seconds: float) -> None:
-    here = standing(context)
-    rows = sum(t.rows for t in here.tables)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)
-    console.print()
-    console.print(Rule("where to look", align="left", style="blue"))
-    for command, what in (
-        ("gatehouse status", "tables, versions and aliases of production"),
-        ("gatehouse features", "what the model sees, and how fresh it is"),
-        ("gatehouse lineage predictions", "from raw data to predictions"),
-        ("gatehouse ui", "runs and models, in MLflow's own pages"),
-    ):
-        console.print(f"  [bold]{command:<32}[/bold]{what}")
-    console.print(f"  [bold]{'report':<32}[/bold]{report}")
-    console.print(
-        f"\n[green]Done[/green] in {seconds:.0f} s, {rows:,} rows in production, {peak:.1f} GiB of memory at most."
-    )
+def _who(name: str) -> Identity:
+    return Identity(name=name, established_by="the demo", strength=Strength.CLAIMED)

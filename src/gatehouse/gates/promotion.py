@@ -35,6 +35,7 @@ class Kind(StrEnum):
     PROMOTION = "promotion"
     BREAK_GLASS = "break_glass"
     ROLLBACK = "rollback"
+    REHEARSAL = "rehearsal"  # in an environment that is thrown away: no gate was asked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,8 +163,8 @@ class Gatekeeper:
             if live.version in seen:
                 continue
             seen.add(live.version)
-            if live.kind is Kind.BREAK_GLASS:
-                skipped.append(f"version {live.version} was promoted past the gates")
+            if live.kind in (Kind.BREAK_GLASS, Kind.REHEARSAL):
+                skipped.append(f"version {live.version} was promoted past the gates ({live.kind})")
             elif (wrong := passes(live.version)) is not None:
                 skipped.append(f"version {live.version}: {wrong}")
             else:

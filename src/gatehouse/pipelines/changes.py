@@ -27,6 +27,20 @@ class Changes:
     updated: int
     changed_from: datetime | None
 
+    def as_metadata(self) -> dict[str, str]:
+        """What the commit that makes these changes says about itself."""
+        return {COMMITTED_FROM: self.changed_from.isoformat() if self.changed_from else ""}
+
+
+def changed_in(commit: Commit) -> datetime | None:
+    """Since when a commit changed what is known, None for never; the beginning of time if it does not say."""
+    if commit.operation not in _WRITES:
+        return None
+    said = commit.metadata.get(COMMITTED_FROM)
+    if said is None:
+        return BEGINNING
+    return datetime.fromisoformat(said) if said else None
+
 
 def fresh_rows(incoming: DataFrame, stored: DataFrame, table: Table) -> DataFrame:
     """Incoming rows that are not stored in this form.

@@ -11,8 +11,8 @@ from gatehouse.lakehouse.expectations import check
 from gatehouse.lakehouse.point_in_time import visible
 from gatehouse.lakehouse.tables import Between
 from gatehouse.pipelines.context import Context
-from gatehouse.pipelines.ingest import record_counts
 from gatehouse.pipelines.moments import utc
+from gatehouse.pipelines.quality import record_counts
 from gatehouse.pipelines.runs import Run, changed_since, inputs_of, record, watermark
 from gatehouse.project import FeatureTable, Window
 
@@ -54,7 +54,7 @@ def _refresh_one(context: Context, declaration: FeatureTable) -> Refreshed:
             name, checked.good, where=Between(table.known_at, after=window.start, until=window.end)
         )
         rows = _rows_in(context.tables.read(name), table.known_at, window)
-        record_counts(context, table, checked.counts)
+        record_counts(context, checked.counts)
         record(
             context,
             Run(

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gatehouse.errors import SchemaBreak
-from gatehouse.lakehouse.expectations import Checked, ExpectationCount, check, single_rows
+from gatehouse.lakehouse.expectations import single_rows
 from gatehouse.lakehouse.point_in_time import sample, visible
 from gatehouse.pipelines.changes import KNOWN, Changes, first_load, fresh_rows, summarise
 from gatehouse.pipelines.context import Context
+from gatehouse.pipelines.quality import judge, record_counts, set_aside, without_moment
 from gatehouse.pipelines.runs import Run, record, watermark
-from gatehouse.pipelines.tables import EXPECTATIONS, SCHEMA_CHANGES, quarantine_table
+from gatehouse.pipelines.tables import SCHEMA_CHANGES
 from gatehouse.project import Extraction, Source, Table
 
 if TYPE_CHECKING:
@@ -68,15 +69,18 @@ def _ingest_one(context: Context, source: Source) -> Ingested:
             )
         )
         extra = _compare_schema(raw, table)
-        incoming = _cut(context, raw.select(*table.names), table)
-        single, contradictions = single_rows(incoming, table.primary_key)
-        checked = check(single, table.expectations, table=table.name)
+        arrived = raw.select(*table.names)
+        single, contradictions = single_rows(_cut(context, arrived, table), table.primary_key)
         context.tables.create(name, table)
-        changes, version = _write(context, name, checked.good, table)
-        quarantined = _set_aside(context, table, checked, contradictions)
-        record_counts(context, table, checked.counts)
-        _record_columns(context, table, raw, extra)
-        if context.as_of != seen or changes.inserted or changes.updated:
+        judged = judge(
+            context, table, _fresh(context, name, single, table), contradictions.unionByName(without_moment(arrived, table))
+        )
+        # Counts and bad rows first: whatever a killed run has done of this order, the next one ends it.
+        record_counts(context, judged.counts, again=context.as_of == seen)
+        quarantined = set_aside(context, table, judged)
+        changes, version = _write(context, name, judged.good, table)
+        new_columns = _record_columns(context, table, raw, extra)
+        if context.as_of != seen or changes.inserted or changes.updated or quarantined:
             record(
                 context,
                 Run(
@@ -95,8 +99,8 @@ def _ingest_one(context: Context, source: Source) -> Ingested:
         inserted=changes.inserted,
         updated=changes.updated,
         quarantined=quarantined,
-        violations=sum(c.violations for c in checked.counts),
-        new_columns=extra,
+        violations=sum(c.violations for c in judged.counts),
+        new_columns=new_columns,
     )
     _tell(context, result, first=seen is None)
     return result
@@ -147,61 +151,44 @@ def _cut(context: Context, frame: DataFrame, table: Table) -> DataFrame:
     return frame
 
 
-def _write(context: Context, name: TableName, good: DataFrame, table: Table) -> tuple[Changes, int]:
-    from pyspark.sql import functions as F
-
+def _fresh(context: Context, name: TableName, rows: DataFrame, table: Table) -> DataFrame:
+    """The rows that are not stored in this form; with `changes.fresh_rows`' columns, unless nothing is stored yet."""
     if context.tables.version(name) == 0:  # created, never written: no row can be there yet
+        return rows
+    return fresh_rows(rows, context.tables.read(name), table)
+
+
+def _write(context: Context, name: TableName, good: DataFrame, table: Table) -> tuple[Changes, int]:
+    """Write what is fresh; the commit itself says since when it matters, so that no crash comes between the two."""
+    if KNOWN not in good.columns:
         version = context.tables.append(name, good)
         return first_load(context.tables.read(name), table), version
-    fresh = fresh_rows(good, context.tables.read(name), table)
-    changes = summarise(fresh)
+    changes = summarise(good)
+    rows = good.select(*table.names)
     if changes.updated:
-        return changes, context.tables.merge(name, fresh.select(*table.names), keys=table.primary_key)
-    if changes.inserted:
-        return changes, context.tables.append(name, fresh.where(~F.col(KNOWN)).select(*table.names))
-    return changes, context.tables.version(name)
+        version = context.tables.merge(name, rows, keys=table.primary_key, metadata=changes.as_metadata())
+    elif changes.inserted:
+        version = context.tables.append(name, rows, metadata=changes.as_metadata())
+    else:
+        version = context.tables.version(name)
+    return changes, version
 
 
-def _set_aside(context: Context, table: Table, checked: Checked, contradictions: DataFrame) -> int:
-    """Keep the rows that are not good enough where people can look at them; the same row is kept once."""
+def _record_columns(context: Context, table: Table, raw: DataFrame, extra: tuple[str, ...]) -> tuple[str, ...]:
+    """Keep when a column was first delivered without being declared; returns those that are new."""
     from pyspark.sql import functions as F
 
-    declared = quarantine_table(table)
-    name = context.own(declared.name)
-    context.tables.create(name, declared)
-    rows = (
-        checked.quarantined.withColumn("violated", F.concat_ws(",", "violated"))
-        .unionByName(contradictions)
-        .withColumn("quarantined_at", F.lit(context.as_of))
-    )
-    content = [c for c in declared.names if c != "quarantined_at"]
-    known = context.tables.read(name).select(*content)
-    fresh = rows.join(known, [rows[c].eqNullSafe(known[c]) for c in content], "left_anti").select(*declared.names)
-    number = fresh.count()
-    if number:
-        context.tables.append(name, fresh)
-    return number
-
-
-def record_counts(context: Context, table: Table, counts: tuple[ExpectationCount, ...]) -> None:
-    """Keep what the expectations found, also where it is zero."""
-    name = context.own(EXPECTATIONS.name)
-    context.tables.create(name, EXPECTATIONS)
-    rows: list[tuple[object, ...]] = [
-        (table.name, c.name, context.as_of, c.action.value, c.rows_checked, c.violations) for c in counts
-    ]
-    if rows:
-        context.tables.merge(name, context.frame(rows, EXPECTATIONS.name), keys=EXPECTATIONS.primary_key)
-
-
-def _record_columns(context: Context, table: Table, raw: DataFrame, extra: tuple[str, ...]) -> None:
     if not extra:
-        return
+        return ()
     name = context.own(SCHEMA_CHANGES.name)
     context.tables.create(name, SCHEMA_CHANGES)
+    known = context.tables.read(name).where(F.col("table_name") == table.name).select("column_name").collect()
+    new = tuple(c for c in extra if c not in {r.column_name for r in known})
     types = dict(raw.dtypes)
-    rows: list[tuple[object, ...]] = [(table.name, c, context.as_of, types[c]) for c in extra]
-    context.tables.merge(name, context.frame(rows, SCHEMA_CHANGES.name), keys=SCHEMA_CHANGES.primary_key)
+    rows: list[tuple[object, ...]] = [(table.name, c, context.as_of, types[c]) for c in new]
+    if rows:
+        context.tables.append(name, context.frame(rows, SCHEMA_CHANGES.name))
+    return new
 
 
 def _tell(context: Context, result: Ingested, *, first: bool) -> None:

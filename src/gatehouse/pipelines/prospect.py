@@ -31,7 +31,8 @@ def refuse_undecidable(context: Context, evidence: ChallengeEvidence, policy: Po
         units=evidence.hold_out.units,
         primary_metric=evidence.primary_metric,
         required_slices=evidence.required_slices,
-        earlier=_earlier(context),
+        # A model and a rule of thumb differ far more from day to day than two models: their spread condemns nothing.
+        earlier=_earlier(context, against=("champion",)),
     )
     verdict = refuse_unreachable(prospect, policy)
     if verdict.outcome is Outcome.ERROR:
@@ -48,7 +49,7 @@ def plan_margin(context: Context, margin: float) -> Plan:
     Raises:
         StateError: No version has met an opponent yet.
     """
-    for comparison in _earlier(context):
+    for comparison in _earlier(context, against=("champion", "baseline")):
         if (comparison.metric, comparison.slice) == (context.project.primary_metric.name, ALL):
             rule = context.policy.primary
             return plan(comparison, margin=margin, unit=context.project.unit.name, error_rate=rule.error_rate)
@@ -67,14 +68,14 @@ def plan_margin(context: Context, margin: float) -> Plan:
     return plan(found[0], margin=margin, unit=context.project.unit.name, error_rate=context.policy.primary.error_rate)
 
 
-def _earlier(context: Context) -> tuple[Comparison, ...]:
-    """The comparisons of the newest version that met an opponent."""
+def _earlier(context: Context, *, against: tuple[str, ...]) -> tuple[Comparison, ...]:
+    """The comparisons of the newest version that met an opponent of that kind."""
     for version in context.registry.versions(context.model):
         try:
             record = find(context, version)
         except StateError:
             continue
-        if record.challenge is not None:
+        if record.challenge is not None and record.opponent is not None and record.opponent.kind in against:
             found = ChallengeEvidence.from_record(record.challenge).comparisons
             return tuple(c for c in found if isinstance(c, Comparison))
     return ()

@@ -303,6 +303,35 @@ def promote(
         return keeper.move(move)
 
 
+def rehearse(context: Context, version: Version, *, actor: Identity) -> Settled:
+    """Make a version champion of an environment that is thrown away, so that what comes after it can be run.
+
+    Raises:
+        Refused: the environment is protected: there a version goes through the gates.
+    """
+    if context.environment.protected:
+        raise Refused(
+            f"{context.name} is protected, and a rehearsal asks no gate.",
+            why="Its champion is what production predicts with.",
+            remedy=f"gatehouse release --env {context.name}",
+        )
+    keeper = gatekeeper(context)
+    keeper.settle()
+    holder = context.registry.by_alias(context.model, CHAMPION)
+    if holder is not None and holder.version == version.version:
+        return Settled(version=version.version, champion=version.version)
+    move = Move(
+        kind=Kind.REHEARSAL,
+        to=version.version,
+        expected=holder.version if holder else None,
+        record=None,
+        reason="A rehearsal.",
+        actor=actor,
+    )
+    with context.progress.step(f"rehearse the promotion of version {version.version}"):
+        return keeper.move(move)
+
+
 def rollback(
     context: Context, *, actor: Identity, reason: str, dry_run: bool
 ) -> tuple[str, tuple[str, ...], Settled | None]:
