@@ -7,6 +7,8 @@ rejects it.
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -20,6 +22,8 @@ from gatehouse.gates.verdict import Finding, Outcome, Verdict
 GATE = "compliance"
 PARITY = 1e-6
 """Largest difference between a batch and an online prediction that rounding explains."""
+_LOCKED = re.compile(r"[\w.-]+(\[[^\]]*\])?={2,3}[^=*,;\s]+(\s*;.*)?")
+"""name==version, with extras and a marker if need be; a marker alone locks nothing, nor does `==1.*`."""
 _ODD_CASES = {
     "single": "one row",
     "null": "rows of missing values",
@@ -157,7 +161,9 @@ def _unknown_columns(evidence: ComplianceEvidence) -> Finding:
 def _serialisation(evidence: ComplianceEvidence, rule: ComplianceRule) -> Finding:
     foreign = [f for f in evidence.flavours if f not in (*rule.allowed_flavours, "python_function")]
     reasons = [f"flavour {', '.join(foreign)} is not among {', '.join(rule.allowed_flavours)}"] if foreign else []
-    if set(evidence.flavours) <= {"python_function"} and "python_function" not in rule.allowed_flavours:
+    if not evidence.flavours:
+        reasons.append("no file says in which flavour")
+    elif set(evidence.flavours) == {"python_function"} and "python_function" not in rule.allowed_flavours:
         reasons.append("a custom python_function is not among the allowed flavours")
     if evidence.code_files and not rule.allow_code:
         reasons.append(f"it brings code along ({', '.join(evidence.code_files[:3])})")
@@ -166,14 +172,15 @@ def _serialisation(evidence: ComplianceEvidence, rule: ComplianceRule) -> Findin
     return _held(
         not reasons,
         "serialisation",
-        f"It is stored as {', '.join(evidence.flavours)}, without code or pickles.",
+        f"It is stored as {', '.join(evidence.flavours)}, "
+        + ("with code that was let through, without pickles." if evidence.code_files else "without code or pickles."),
         f"It is not stored safely: {'; '.join(reasons)}.",
         "Save it in a native flavour, or allow this one in compliance.allowed_flavours after a review.",
     )
 
 
 def _requirements(evidence: ComplianceEvidence) -> Finding:
-    loose = [r for r in evidence.requirements if "==" not in r]
+    loose = [r for r in evidence.requirements if not _LOCKED.fullmatch(r)]
     return _held(
         bool(evidence.requirements) and not loose,
         "requirements",
@@ -259,7 +266,7 @@ def _odd_rows(probe: Mapping[str, Any]) -> Finding:
     return _held(
         not wrong,
         "odd_rows",
-        "It takes single, empty, missing and extreme rows.",
+        "It takes single, missing, unseen and extreme rows.",
         f"It fails on {'; on '.join(wrong)}.",
         "Let the model impute or ignore what it does not know.",
     )
@@ -322,7 +329,7 @@ def _latency(probe: Mapping[str, Any], rule: ComplianceRule) -> Finding:
     latencies = sorted(probe["latencies"])
     if not latencies:
         return _finding("latency", Outcome.HOLD, "No request of the load test was answered.", "See the rule `serves`.")
-    p95 = latencies[min(len(latencies) - 1, int(0.95 * len(latencies)))]
+    p95 = latencies[math.ceil(0.95 * len(latencies)) - 1]
     return _held(
         p95 <= rule.p95_milliseconds,
         "latency",
