@@ -14,7 +14,7 @@ from rich.rule import Rule
 from gatehouse.cli.cheats import train_on_an_outcome, train_on_broken_data
 from gatehouse.cli.display import peak_memory
 from gatehouse.cli.words import show_verdict
-from gatehouse.errors import GatehouseError
+from gatehouse.errors import GatehouseError, StateError
 from gatehouse.gates.approval import Decision
 from gatehouse.gates.identity import Identity, Strength
 from gatehouse.pipelines.clean_process import CleanProcess
@@ -102,8 +102,9 @@ class Story:
         if self._was_live(prod, candidate):
             return
         judged = self._judge(prod, candidate, early)
-        self._try_own_approval(prod, judged)
-        self._approve_and_promote(prod, judged)
+        if judged.verdict.opens:
+            self._try_own_approval(prod, judged)
+            self._approve_and_promote(prod, judged)
 
     def _spring(self, prod: Context) -> None:
         self._chapter(f"the champion scores until {prod.as_of:%-d %B}, and labels arrive")
@@ -137,9 +138,12 @@ class Story:
 
     def _rollback(self, prod: Context) -> None:
         self._chapter("something looks wrong at night: back to the champion before")
-        target, _, settled = rollback(prod, actor=_who(APPROVER), reason="demo: a look at the way back", dry_run=False)
-        if settled is not None and settled.moved:
-            self._console.print(f"    version {target} is the champion again")
+        try:
+            target, _, _ = rollback(prod, actor=_who(APPROVER), reason="demo: a look at the way back", dry_run=False)
+        except StateError as nowhere:
+            self._console.print(f"    {nowhere.what}")
+        else:
+            self._console.print(f"    [green]+[/green] version {target} is the champion again")
 
     def _judge(self, context: Context, candidate: Version, process: CleanProcess | None = None) -> Judged:
         judged = judge(context, candidate, process)
@@ -150,7 +154,8 @@ class Story:
         try:
             self._decide(context, judged, DEVELOPER, "it is mine, and it is good")
         except GatehouseError as refused:
-            self._console.print(f"    [red]x[/red] {DEVELOPER} approves their own: {refused.what}")
+            self._console.print(f"    [red]x[/red] {DEVELOPER} approves their own, and is refused")
+            self._console.print(f"      {refused.what}", style="dim")
 
     def _approve_and_promote(self, context: Context, judged: Judged) -> None:
         self._decide(context, judged, APPROVER, "read the record: better than what we have")
