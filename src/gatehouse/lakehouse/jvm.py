@@ -44,6 +44,7 @@ def start_jvm() -> SparkSession:
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)  # says again what is raised
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # its workers can import what we can
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.remote("local[2]")
