@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from gatehouse.errors import ConfigurationError, StateError
-from gatehouse.evaluation.comparison import Comparison
 from gatehouse.gates.evidence import ALL, ChallengeEvidence
 from gatehouse.gates.planner import Plan, plan
 from gatehouse.gates.policy import Policy
@@ -31,8 +31,7 @@ def refuse_undecidable(context: Context, evidence: ChallengeEvidence, policy: Po
         units=evidence.hold_out.units,
         primary_metric=evidence.primary_metric,
         required_slices=evidence.required_slices,
-        # A model and a rule of thumb differ far more from day to day than two models: their spread condemns nothing.
-        earlier=_earlier(context, against=("champion",)),
+        earlier=tuple(_held(context)),
     )
     verdict = refuse_unreachable(prospect, policy)
     if verdict.outcome is Outcome.ERROR:
@@ -49,8 +48,8 @@ def plan_margin(context: Context, margin: float) -> Plan:
     Raises:
         StateError: No version has met an opponent yet.
     """
-    for comparison in _earlier(context, against=("champion", "baseline")):
-        if (comparison.metric, comparison.slice) == (context.project.primary_metric.name, ALL):
+    for evidence in _held(context):
+        for comparison in evidence.found(context.project.primary_metric.name, ALL):
             rule = context.policy.primary
             return plan(comparison, margin=margin, unit=context.project.unit.name, error_rate=rule.error_rate)
     champion = context.registry.by_alias(context.model, CHAMPION)
@@ -68,14 +67,12 @@ def plan_margin(context: Context, margin: float) -> Plan:
     return plan(found[0], margin=margin, unit=context.project.unit.name, error_rate=context.policy.primary.error_rate)
 
 
-def _earlier(context: Context, *, against: tuple[str, ...]) -> tuple[Comparison, ...]:
-    """The comparisons of the newest version that met an opponent of that kind."""
+def _held(context: Context) -> Iterator[ChallengeEvidence]:
+    """The evidence of every version that met a champion or the baseline, newest first."""
     for version in context.registry.versions(context.model):
         try:
             record = find(context, version)
         except StateError:
             continue
-        if record.challenge is not None and record.opponent is not None and record.opponent.kind in against:
-            found = ChallengeEvidence.from_record(record.challenge).comparisons
-            return tuple(c for c in found if isinstance(c, Comparison))
-    return ()
+        if record.challenge is not None and record.opponent is not None and record.opponent.kind != "threshold":
+            yield ChallengeEvidence.from_record(record.challenge)

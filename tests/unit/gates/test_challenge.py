@@ -173,7 +173,11 @@ def test_a_difference_that_its_values_do_not_have_is_an_error(good: ChallengeEvi
 
 @pytest.mark.broken_gate(14)
 def test_no_comparison_at_all_is_an_error(good: ChallengeEvidence, policy: Policies) -> None:
-    assert judge_challenge(replace(good, comparisons=()), policy()).outcome is Outcome.ERROR
+    verdict = judge_challenge(replace(good, comparisons=()), policy())
+    assert verdict.outcome is Outcome.ERROR
+    assert finding(verdict, "comparisons").reason == (
+        "Nothing was compared over all rows of the hold-out, so there is nothing to decide by."
+    )
 
 
 @pytest.mark.broken_gate(14)

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gatehouse.evaluation.comparison import Comparison
 from gatehouse.gates.challenge import judge_challenge
 from gatehouse.gates.evidence import ALL, ChallengeEvidence
 from gatehouse.gates.policy import Mode, Policy
@@ -18,11 +18,10 @@ Policies = Callable[..., Policy]
 pytestmark = pytest.mark.broken_gate(18)
 
 
-def earlier(policy: Policy, *, precision: float, seed: int = 1) -> tuple[Comparison, ...]:
-    """A comparison that was made before, with so many margins per standard error everywhere."""
-    truth = Truth(gain=0.0, precision=precision)
-    evidence = draw(policy, truth, mode="superiority", rng=np.random.default_rng(seed))
-    return tuple(c for c in evidence.comparisons if isinstance(c, Comparison))
+def earlier(policy: Policy, *, precision: float, held: int = 3) -> tuple[ChallengeEvidence, ...]:
+    """Challenges of a champion that were held before, with so many margins per standard error everywhere."""
+    truth, rng = Truth(gain=0.0, precision=precision), np.random.default_rng(1)
+    return tuple(draw(policy, truth, mode="superiority", rng=rng) for _ in range(held))
 
 
 def prospect(*, mode: Mode = "non_inferiority", units: int = 28, **changes: Any) -> Prospect:
@@ -74,10 +73,13 @@ def test_a_margin_too_narrow_for_the_spread_is_refused_with_the_days_it_would_ta
 
 def test_one_slice_that_no_good_version_can_pass_is_refused_and_named(policy: Policies) -> None:
     good = policy()
-    rough = {c.slice: c for c in earlier(good, precision=0.2)}
-    known = tuple(
-        rough["group=b"] if (c.metric, c.slice) == (PRIMARY, "group=b") else c for c in earlier(good, precision=6.0)
-    )
+
+    def roughened(steady: ChallengeEvidence, rough: ChallengeEvidence) -> ChallengeEvidence:
+        (worse,) = rough.found(PRIMARY, "group=b")
+        kept = tuple(c for c in steady.comparisons if (c.metric, c.slice) != (PRIMARY, "group=b"))
+        return replace(steady, comparisons=(*kept, worse))
+
+    known = tuple(map(roughened, earlier(good, precision=6.0), earlier(good, precision=0.2)))
     verdict = refuse_unreachable(prospect(earlier=known), good)
     assert [f.rule for f in verdict.deciding] == [f"reachable: PROMOTE by {PRIMARY} in group=b"]
     assert "widen slices.margin" in verdict.deciding[0].next_step
@@ -92,7 +94,7 @@ def test_a_required_slice_that_will_be_too_small_is_refused(policy: Policies) ->
 
 def test_gains_that_could_be_shown_must_not_all_be_suspicious(policy: Policies) -> None:
     timid = policy(primary={"margin": 0.02, "suspicious_gain": 0.021}, guardrails={}, slices={"margin": 9.0})
-    verdict = refuse_unreachable(prospect(mode="superiority", earlier=earlier(timid, precision=1.0)), timid)
+    verdict = refuse_unreachable(prospect(mode="superiority", earlier=earlier(timid, precision=0.5)), timid)
     told = finding(verdict, f"reachable: PROMOTE by {PRIMARY}")
     assert told.outcome is Outcome.ERROR
     assert "raise primary.suspicious_gain" in told.next_step
@@ -104,6 +106,31 @@ def test_a_spread_in_which_bad_versions_are_never_turned_down_is_refused(policy:
     told = finding(verdict, "reachable: HOLD")
     assert told.outcome is Outcome.ERROR
     assert "bad versions would be put off, not turned down" in told.reason
+
+
+def test_one_steady_challenge_among_rough_ones_shows_that_the_policy_can_say_yes(policy: Policies) -> None:
+    good = policy()
+    known = (*earlier(good, precision=0.2, held=4), *earlier(good, precision=6.0, held=1))
+    assert refuse_unreachable(prospect(earlier=known), good).outcome is Outcome.PROMOTE
+
+
+def test_two_challenges_are_too_few_to_refuse_by_and_only_inform(policy: Policies) -> None:
+    good = policy()
+    verdict = refuse_unreachable(prospect(earlier=earlier(good, precision=0.2, held=2)), good)
+    assert verdict.outcome is Outcome.PROMOTE
+    told = finding(verdict, f"reachable: PROMOTE by {PRIMARY}")
+    assert (told.informative, told.outcome) == (True, Outcome.ERROR)
+
+
+def test_how_much_a_model_differs_from_a_rule_of_thumb_says_nothing_about_two_models(policy: Policies) -> None:
+    good = policy()
+    known = tuple(
+        replace(e, opponent=replace(e.opponent, kind="baseline", version=None))
+        for e in earlier(good, precision=0.2, held=9)
+    )
+    verdict = refuse_unreachable(prospect(earlier=known), good)
+    assert verdict.outcome is Outcome.PROMOTE
+    assert finding(verdict, f"reachable: PROMOTE by {PRIMARY}").reason.endswith("so only the size was checked.")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +149,8 @@ def test_a_margin_that_a_rule_of_thumb_would_pass_is_refused(
 def test_the_chance_that_is_promised_is_the_chance_there_is(policy: Policies, precision: float) -> None:
     """What is refused would indeed hardly ever have been promoted; what is let through is."""
     alone = policy(guardrails={}, slices={"margin": 9.0, "minimum_rows": 1})
-    spread = prospect(earlier=earlier(alone, precision=precision), required_slices=()).spread(PRIMARY, ALL)
+    once = earlier(alone, precision=precision, held=1)
+    spread = prospect(earlier=once, required_slices=()).spread(PRIMARY, ALL)
     assert spread is not None
     rng = np.random.default_rng(5)
     truth = Truth(gain=0.0, precision=precision, exact=True, slices=())
@@ -140,7 +168,7 @@ def test_the_chance_that_is_promised_is_the_chance_there_is(policy: Policies, pr
 
 
 def test_the_spread_shrinks_with_the_units_of_the_new_hold_out(policy: Policies) -> None:
-    known = earlier(policy(), precision=2.0)
+    known = earlier(policy(), precision=2.0, held=1)
     now, later = (prospect(units=u, earlier=known).spread(PRIMARY, ALL) for u in (28, 112))
     assert now is not None
     assert later is not None
