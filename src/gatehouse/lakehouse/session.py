@@ -201,6 +201,8 @@ def _start_sail(catalogs: Sequence[str]) -> tuple[SparkSession, Any]:
         spark = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
         # Sail would put a table without a location under the current folder, whatever catalog it was named in.
         spark.conf.set("spark.sql.warehouse.dir", _NO_WAREHOUSE)
+        # Otherwise pyspark looks for IPython at every call, which took a sixth of a pipeline's time.
+        spark.conf.set("spark.python.sql.dataFrameDebugging.enabled", "false")
     return spark, server
 
 
