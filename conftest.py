@@ -6,6 +6,7 @@ pins what one engine does says so with `@pytest.mark.engine("sail")`, and is ski
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,8 +65,10 @@ def engine() -> Engine:
 
 
 @pytest.fixture(scope="session")
-def spark(engine: Engine) -> Iterator[SparkSession]:
+def spark(engine: Engine, pytestconfig: pytest.Config) -> Iterator[SparkSession]:
     """The session of this run; commands that open one in this process are given the same."""
+    if engine is Engine.JVM:
+        sys.path.append(str(pytestconfig.rootpath))  # its workers import test modules, functions of which they run
     session = open_session(engine, catalogs=CATALOGS)
     if engine is Engine.JVM:
         for key, value in _SMALL_QUERIES.items():
