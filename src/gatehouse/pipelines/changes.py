@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,24 @@ from gatehouse.pipelines.moments import utc
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+    from gatehouse.lakehouse.table_types import Commit
     from gatehouse.project import Table
 
 KNOWN = "_known"
 CHANGED_FROM = "_changed_from"
+COMMITTED_FROM = "changed_from"
+BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
+"""Earlier than any data: what changed from here on is everything."""
+
+_NO_ROWS_CHANGE = {
+    "CREATE TABLE",
+    "ADD COLUMN",
+    "ADD COLUMNS",
+    "SET TBLPROPERTIES",
+    "OPTIMIZE",
+    "VACUUM START",
+    "VACUUM END",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +48,7 @@ class Changes:
 
 def changed_in(commit: Commit) -> datetime | None:
     """Since when a commit changed what is known, None for never; the beginning of time if it does not say."""
-    if commit.operation not in _WRITES:
+    if commit.operation in _NO_ROWS_CHANGE or commit.operation.endswith("METADATA"):
         return None
     said = commit.metadata.get(COMMITTED_FROM)
     if said is None:

@@ -10,6 +10,7 @@ from gatehouse.errors import TableNotFound
 from gatehouse.lakehouse.expectations import check
 from gatehouse.lakehouse.point_in_time import visible
 from gatehouse.lakehouse.tables import Between
+from gatehouse.pipelines.changes import BEGINNING
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.moments import utc
 from gatehouse.pipelines.quality import record_counts
@@ -18,6 +19,8 @@ from gatehouse.project import FeatureTable, Window
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from gatehouse.lakehouse.tables import TableName
 
 _INSTANT = timedelta(microseconds=1)
 
@@ -42,8 +45,9 @@ def _refresh_one(context: Context, declaration: FeatureTable) -> Refreshed:
     name = context.own(table.name)
     with context.progress.step(f"features {table.name}"):
         versions = _versions(context, declaration)
+        grown = context.tables.exists(name) and not _stored_columns(context, name) >= set(table.names)
         context.tables.create(name, table)
-        window = _window(context, declaration)
+        window = _window(context, declaration, grown=grown)
         if window is None:
             context.progress.note(f"{table.name}: nothing to compute up to {context.as_of:%Y-%m-%d %H:%M}.")
             return Refreshed(table=table.name, rows=0, since=None)
@@ -69,19 +73,31 @@ def _refresh_one(context: Context, declaration: FeatureTable) -> Refreshed:
     return Refreshed(table=table.name, rows=rows, since=window.start)
 
 
-def _window(context: Context, declaration: FeatureTable) -> Window | None:
-    """From the earliest moment whose inputs changed since the last run, else from that run; None if it is all there."""
+def _window(context: Context, declaration: FeatureTable, *, grown: bool) -> Window | None:
+    """From the earliest moment whose inputs changed since the last run, else from that run; None if it is all there.
+
+    A table that has gained a column is computed anew: null would look like a value that was not known.
+    """
     done = watermark(context, "features", declaration.table.name)
     if done is not None and done > context.as_of:
         return None
-    if done is None:
+    changed = None
+    if done is not None:
+        changed = (
+            BEGINNING if grown else changed_since(context, inputs_of(context, "features", declaration.table.name, done))
+        )
+        if changed is not None and changed > context.as_of:
+            changed = None
+        if done == context.as_of and changed is None:
+            return None
+    if done is None or changed == BEGINNING:
         first = _first_known(context, declaration)
         return Window(start=first - _INSTANT, end=context.as_of) if first else None
-    changed = changed_since(context, inputs_of(context, "features", declaration.table.name, done))
-    if done == context.as_of and changed is None:
-        return None
-    start = done if changed is None else min(done, changed - _INSTANT)
-    return Window(start=start, end=context.as_of)
+    return Window(start=done if changed is None else min(done, changed - _INSTANT), end=context.as_of)
+
+
+def _stored_columns(context: Context, name: TableName) -> set[str]:
+    return {c.name for c in context.tables.declaration(name).columns}
 
 
 def _first_known(context: Context, declaration: FeatureTable) -> datetime | None:

@@ -73,7 +73,10 @@ def _ingest_one(context: Context, source: Source) -> Ingested:
         single, contradictions = single_rows(_cut(context, arrived, table), table.primary_key)
         context.tables.create(name, table)
         judged = judge(
-            context, table, _fresh(context, name, single, table), contradictions.unionByName(without_moment(arrived, table))
+            context,
+            table,
+            _fresh(context, name, single, table),
+            contradictions.unionByName(without_moment(arrived, table)),
         )
         # Counts and bad rows first: whatever a killed run has done of this order, the next one ends it.
         record_counts(context, judged.counts, again=context.as_of == seen)

@@ -7,12 +7,12 @@ write is keyed, changes nothing twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import reduce
 
 from gatehouse.lakehouse.tables import TableName
+from gatehouse.pipelines.changes import BEGINNING, changed_in
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.moments import utc
 from gatehouse.pipelines.tables import RUNS
@@ -34,7 +34,7 @@ class Run:
 
 
 def record(context: Context, run: Run) -> None:
-    """Write the run to the environment's record, over an earlier record of the same run."""
+    """Write the run to the environment's record, over an earlier record of the same run unless that says the same."""
     name = context.own(RUNS.name)
     context.tables.create(name, RUNS)
     row = (
@@ -51,7 +51,11 @@ def record(context: Context, run: Run) -> None:
         context.code.commit,
         context.now,
     )
-    context.tables.merge(name, context.frame([row], RUNS.name), keys=RUNS.primary_key)
+    frame = context.frame([row], RUNS.name)
+    said = [c for c in RUNS.names if c not in ("code", "finished_at")]  # who repeats a run has done nothing
+    if frame.select(said).exceptAll(context.tables.read(name).select(said)).isEmpty():
+        return
+    context.tables.merge(name, frame, keys=RUNS.primary_key)
 
 
 def watermark(context: Context, pipeline: str, target: str) -> datetime | None:
@@ -77,18 +81,22 @@ def inputs_of(context: Context, pipeline: str, target: str, as_of: datetime) -> 
 
 
 def changed_since(context: Context, read: Mapping[str, int]) -> datetime | None:
-    """Earliest moment whose knowledge changed by ingestions after the versions of the source tables that were read."""
-    from pyspark.sql import functions as F
+    """Earliest moment whose knowledge changed after the versions of the source tables that were read; None if none did.
 
-    name = context.source(RUNS.name)
-    if not context.tables.exists(name) or not read:
-        return None
-    later = reduce(
-        lambda a, b: a | b,
-        ((F.col("target") == table) & (F.col("version") > version) for table, version in read.items()),
-    )
-    runs = context.tables.read(name).where((F.col("pipeline") == "ingest") & later)
-    return utc(runs.agg(F.min("changed_from").alias("moment")).toPandas()["moment"].iloc[0])
+    The commits of those tables say so themselves. Where one does not, or is gone from the log, it is the beginning.
+    """
+    moments = [m for table, version in read.items() for m in _changed_after(context, context.source(table), version)]
+    return min(moments, default=None)
+
+
+def _changed_after(context: Context, name: TableName, version: int) -> Iterator[datetime]:
+    newest = context.tables.version(name)
+    if newest == version:
+        return
+    commits = [c for c in context.tables.history(name) if c.version > version]
+    if len(commits) != newest - version:  # the log was cut, or the table was made anew
+        yield BEGINNING
+    yield from filter(None, map(changed_in, commits))
 
 
 def version_at(context: Context, pipeline: str, name: TableName) -> int:
