@@ -242,6 +242,9 @@ def test_a_single_day_is_an_error_and_three_days_are_too_few(
 ) -> None:
     one = judge_challenge(challenge(scored(1, champion=1.0, candidate=0.5, days=1, rows=3_000)), policy())
     assert one.outcome is Outcome.ERROR
+    assert finding(one, "hold-out size").reason == (
+        "The hold-out has 1 day (3,000 rows), and the spread from one day to the next cannot be measured."
+    )
     three = judge_challenge(challenge(scored(1, champion=1.0, candidate=0.5, days=3, rows=1_000)), policy())
     assert three.outcome is Outcome.INSUFFICIENT_EVIDENCE
     assert finding(three, "hold-out size").next_step.startswith("Wait for 11 more days of labels")
