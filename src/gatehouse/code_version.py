@@ -31,6 +31,8 @@ TRAINING_CODE = (
 )
 """What, besides the use case's own package, decides which model comes out of given data."""
 
+_CHANGES = "+changes"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CodeVersion:
@@ -49,10 +51,28 @@ def code_version(use_case: str, root: Path) -> CodeVersion:
     commit = _git(root, "rev-parse", "HEAD")
     changed = bool(commit) and bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
     return CodeVersion(
-        commit=(commit + ("+changes" if changed else "")) or "unknown",
+        commit=(commit + (_CHANGES if changed else "")) or "unknown",
         author=_git(root, "log", "-1", "--format=%ae") or "unknown",
         training_digest=_digest([f for name in (use_case, *TRAINING_CODE) for f in _sources(name)]),
     )
+
+
+def authors(use_case: str, root: Path, *, commit: str, since: str | None) -> tuple[str, ...]:
+    """Who wrote `commit`, and who changed what training reads after `since` up to it; their co-authors too.
+
+    Names are as git has them, `Anna <anna@example.org>`. None at all where git does not know the commit.
+    """
+    form = "--format=%an <%ae>%n%(trailers:key=Co-authored-by,valueonly)"
+    commit, since = commit.removesuffix(_CHANGES), (since or commit).removesuffix(_CHANGES)
+    own = _git(root, "log", "-1", form, commit)
+    checkout = Path(_git(root, "rev-parse", "--show-toplevel") or root)
+    read = [str(path) for path in _training_files(use_case) if path.is_relative_to(checkout)]
+    before = _git(root, "log", form, f"{since}..{commit}", "--", "conf", *read)
+    return tuple(sorted({line.strip() for line in (own + "\n" + before).splitlines() if line.strip()}))
+
+
+def _training_files(use_case: str) -> list[Path]:
+    return [path for name in (use_case, *TRAINING_CODE) for _, path in _sources(name)]
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -37,7 +37,7 @@ def decision_command(name: str, help_text: str) -> click.Command:
         from gatehouse.cli.world import open_context, place
         from gatehouse.gates.approval import Decision
         from gatehouse.gates.identity import git_config_of, local_identity
-        from gatehouse.pipelines.release import decide
+        from gatehouse.pipelines.approval import decide
 
         where = place(found)
         actor = local_identity(as_name, git_config_of(Path.cwd()))

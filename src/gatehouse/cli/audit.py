@@ -43,7 +43,7 @@ def verify(found: dict[str, Path | None], env: str, as_json: bool) -> None:
     """Exit code 4 if anything is wrong."""
     from gatehouse.cli.display import echo_json
     from gatehouse.cli.world import look
-    from gatehouse.pipelines.release import gatekeeper
+    from gatehouse.pipelines.promotion import gatekeeper
 
     with look(found, env) as context:
         checked = context.audit.verify()

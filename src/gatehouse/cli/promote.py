@@ -38,7 +38,8 @@ def command(
     from gatehouse.cli.world import open_context, place
     from gatehouse.gates.approval import Decision
     from gatehouse.gates.identity import git_config_of, local_identity
-    from gatehouse.pipelines.release import decide, promote
+    from gatehouse.pipelines.approval import decide
+    from gatehouse.pipelines.promotion import promote
 
     if break_glass and not reason.strip():
         raise UsageError(

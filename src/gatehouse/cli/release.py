@@ -58,8 +58,10 @@ def command(
     else:
         console = stdout_console()
         show_record(console, record, judged.digest)
-        if record.verdict is Outcome.PROMOTE:
-            version = record.promoted.version
+        version = record.promoted.version
+        if judged.live:
+            console.print(f"Version {version} is the champion already: nothing is to be done.")
+        elif record.verdict is Outcome.PROMOTE:
             console.print(f"Waits for approval: gatehouse approve {version} --env {env} --reason ...")
     if record.verdict is Outcome.ERROR:
         raise EvaluationError(

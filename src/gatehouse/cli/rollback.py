@@ -27,7 +27,7 @@ def command(
     from gatehouse.cli.display import TerminalProgress, echo_json
     from gatehouse.cli.world import open_context, place
     from gatehouse.gates.identity import git_config_of, local_identity
-    from gatehouse.pipelines.release import rollback
+    from gatehouse.pipelines.promotion import rollback
 
     actor = local_identity(as_name, git_config_of(Path.cwd()))
     with open_context(place(found), env, as_of=None, progress=TerminalProgress()) as context:

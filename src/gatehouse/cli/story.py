@@ -17,12 +17,15 @@ from gatehouse.cli.words import show_verdict
 from gatehouse.errors import GatehouseError, StateError
 from gatehouse.gates.approval import Decision
 from gatehouse.gates.identity import Identity, Strength
+from gatehouse.gates.promotion import Kind
+from gatehouse.pipelines.approval import decide
 from gatehouse.pipelines.clean_process import CleanProcess
 from gatehouse.pipelines.features import refresh
 from gatehouse.pipelines.inference import infer
 from gatehouse.pipelines.ingest import ingest
 from gatehouse.pipelines.monitoring import monitor
-from gatehouse.pipelines.release import Judged, decide, gatekeeper, judge, promote, rehearse, rollback
+from gatehouse.pipelines.promotion import gatekeeper, promote, rehearse, rollback
+from gatehouse.pipelines.release import Judged, judge
 from gatehouse.pipelines.reporting import write_report
 from gatehouse.pipelines.training import train
 
@@ -115,7 +118,7 @@ class Story:
             self._console.print(f"    {line}", style="dim")
 
     def _challenger(self, prod: Context) -> Version:
-        self._chapter("a challenger has seen June, and is compared with the champion on July")
+        self._chapter("a challenger has seen what came since, and meets the champion on days that neither has seen")
         candidate = train(prod, proposer=SCHEDULE).version
         if not self._was_live(prod, candidate):
             judged = self._judge(prod, candidate)
@@ -138,6 +141,9 @@ class Story:
 
     def _rollback(self, prod: Context) -> None:
         self._chapter("something looks wrong at night: back to the champion before")
+        if gatekeeper(prod).history()[-1].kind is Kind.ROLLBACK:
+            self._console.print("    gone back before")
+            return
         try:
             target, _, _ = rollback(prod, actor=_who(APPROVER), reason="demo: a look at the way back", dry_run=False)
         except StateError as nowhere:

@@ -20,8 +20,9 @@ def command(found: dict[str, Path | None], version: str, env: str, as_json: bool
     from gatehouse.cli.words import show_record, show_verdict
     from gatehouse.cli.world import look
     from gatehouse.gates.promotion import Kind
+    from gatehouse.pipelines.approval import approval_verdict
     from gatehouse.pipelines.decisions import find
-    from gatehouse.pipelines.release import approval_verdict, gatekeeper
+    from gatehouse.pipelines.promotion import gatekeeper
 
     with look(found, env) as context:
         record = find(context, context.registry.get(context.model, version))

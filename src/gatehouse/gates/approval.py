@@ -27,7 +27,7 @@ from gatehouse.gates.record import DecisionRecord
 from gatehouse.gates.verdict import Finding, Outcome, Verdict
 from gatehouse.lakehouse.audit_chain import CLOCK_TOLERANCE
 
-__all__ = ["GATE", "UNBREAKABLE", "Answer", "Approval", "Decision", "judge_approval", "judge_break_glass"]
+__all__ = ["GATE", "UNBREAKABLE", "Answer", "Approval", "Decision", "judge_approval", "judge_break_glass", "objection"]
 
 GATE = "approval"
 
@@ -90,6 +90,16 @@ def judge_break_glass(
             "Have a second person give their reason: gatehouse promote --break-glass --reason ...",
         )
     return Verdict((*listed, decided, *_own_findings(case, counted.values())))
+
+
+def objection(
+    record: DecisionRecord, files_digest_now: str, decision: Approval, policy: Policy, now: datetime
+) -> str | None:
+    """Why a person's decision would not count, whatever others decide; None: it counts."""
+    counted, refused = counted_decisions(
+        _case(record, files_digest_now, [decision], policy, now, ()), decision.decision
+    )
+    return None if counted else _joined(refused)
 
 
 def _case(

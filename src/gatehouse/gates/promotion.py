@@ -102,8 +102,8 @@ class Gatekeeper:
             Refused: the audit log does not verify.
         """
         with self._alone():
-            self._settle()
             self._refuse_broken_log()
+            self._settle()
             self._refuse_moved(move)
             previous = self._holder(PREVIOUS)
             begun = self._enter(
@@ -119,12 +119,18 @@ class Gatekeeper:
                     "reason": move.reason,
                 },
             )
-            self._move_aliases(begun.details)
+            try:
+                self._move_aliases(begun.details)
+            except AliasMoved:  # another hand, which does not wait for our lock
+                self._settle()
+                raise
             return self._try(begun)
 
     def settle(self) -> Settled | None:
-        """Finish or undo a move that was interrupted; None if there is none."""
+        """Finish or undo a move that was interrupted; None if there is none. Refused if the log does not verify."""
         with self._alone():
+            if self._unsettled() is not None:
+                self._refuse_broken_log()
             return self._settle()
 
     def history(self) -> tuple[Live, ...]:
@@ -140,40 +146,54 @@ class Gatekeeper:
 
     def moved_outside(self) -> str | None:
         """What the registry says that the log does not explain: an alias moved by another hand; None if they agree."""
-        history = self.history()
+        history, unsettled = self.history(), self._unsettled()
         explained = history[-1].version if history else None
         holder = self._holder(CHAMPION)
-        if holder == explained or self._unsettled() is not None:
+        if holder == explained or (unsettled and holder in (unsettled.details["from"], unsettled.details["to"])):
             return None
         return (
             f"{self._model}: the registry's champion is {_named(holder)}, and by the audit log it is "
             f"{_named(explained)}: the alias was moved by another hand."
         )
 
-    def rollback_target(self, *, passes: Callable[[str], str | None]) -> tuple[str, tuple[str, ...]]:
+    def rollback_target(self, *, passes: Callable[[Live], str | None]) -> tuple[Live, tuple[str, ...]]:
         """The last version that was live before, went through the gates, and works; and why others were passed over.
+
+        What was rolled back from is no target: a second rollback goes further back, not forward again.
 
         Raises:
             StateError: there is none.
         """
         holder = self._holder(CHAMPION)
+        before = self._way_back()
         skipped: list[str] = []
-        seen = {holder}
-        for live in reversed(self.history()):
-            if live.version in seen:
+        tried = {holder}
+        for live in reversed(before[:-1] if before and before[-1].version == holder else before):
+            if live.version in tried:
                 continue
-            seen.add(live.version)
             if live.kind in (Kind.BREAK_GLASS, Kind.REHEARSAL):
                 skipped.append(f"version {live.version} was promoted past the gates ({live.kind})")
-            elif (wrong := passes(live.version)) is not None:
-                skipped.append(f"version {live.version}: {wrong}")
-            else:
-                return live.version, tuple(skipped)
+                continue
+            tried.add(live.version)
+            if (wrong := passes(live)) is None:
+                return live, tuple(skipped)
+            skipped.append(f"version {live.version}: {wrong}")
         raise StateError(
             f"There is no earlier champion of {self._model} to go back to{_because(skipped)}.",
             why="A rollback goes to a version that was approved and was live, never to a guess.",
             remedy="Promote a version through the gates: gatehouse release",
         )
+
+    def _way_back(self) -> list[Live]:
+        """The champions that led to the present one, oldest first, without those that were rolled back from."""
+        way: list[Live] = []
+        for live in self.history():
+            if live.kind is Kind.ROLLBACK and any(earlier.version == live.version for earlier in way):
+                while way[-1].version != live.version:
+                    way.pop()
+            else:
+                way.append(live)
+        return way
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -209,6 +229,8 @@ class Gatekeeper:
         )
 
     def _move_aliases(self, details: Any) -> None:
+        if details["from"] == details["to"]:
+            return  # it was champion past the gates, and has gone through them since: nothing but the log changes
         if details["from"] is not None:
             self._registry.set_alias(self._model, PREVIOUS, details["from"])
         self._registry.compare_and_set_alias(
@@ -222,9 +244,9 @@ class Gatekeeper:
         holder = self._holder(CHAMPION)
         if holder == begun.details["to"]:
             return self._try(begun)
+        self._put_back(begun)
         if holder == begun.details["from"]:
-            self._put_back(begun)
-            return self._undone(begun, "It was interrupted before the alias moved.")
+            return self._undone(begun, "It was interrupted before the alias moved, or when it had been put back.")
         return self._undone(begun, f"It was interrupted, and {_named(holder)} was made champion by another hand.")
 
     def _try(self, begun: Entry) -> Settled:
@@ -246,7 +268,8 @@ class Gatekeeper:
 
     def _put_back(self, begun: Entry) -> None:
         """First the champion, then the one before: interrupted in between, it is simply done again."""
-        self._restore(CHAMPION, begun.details["from"])
+        if self._holder(CHAMPION) == begun.details["to"]:  # else another hand was faster, and is not overruled
+            self._restore(CHAMPION, begun.details["from"])
         self._restore(PREVIOUS, begun.details["previous"])
 
     def _restore(self, alias: str, version: str | None) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gatehouse.lakehouse.registry import Version
 
 _PICKLES = {".pkl", ".pickle", ".joblib", ".cloudpickle", ".dill", ".pt", ".pth"}
+_CODE = {".py", ".pyc", ".ipynb", ".so", ".dylib", ".dll", ".pyd", ".whl", ".jar"}
 _ORDINARY_ROWS = 50
 _GRACE_SECONDS = 60.0
 _EXTREME = 1e12
@@ -30,9 +31,14 @@ _EXTREME = 1e12
 def examine(context: Context, version: Version, process: CleanProcess) -> ComplianceEvidence:
     """Let the clean process load, query and serve the version, and read its files, tags, card and run."""
     rule = context.policy.compliance
+    folder = context.registry.download(context.model, version.version)
     ordinary = ordinary_rows(context)
+    # A column that production does not bring is a finding of its own; the other rules are still to be answered.
+    for column in _inputs(_stored(folder)) or ():
+        if column not in ordinary:
+            ordinary[column] = float("nan")
     request = {
-        "model": str(context.registry.download(context.model, version.version)),
+        "model": str(folder),
         "cases": {name: {**case, "numeric": list(ordinary.columns)} for name, case in _cases(ordinary).items()},
         "requests": rule.requests,
         "rate": rule.request_rate,
@@ -46,25 +52,19 @@ def examine(context: Context, version: Version, process: CleanProcess) -> Compli
 def _evidence(
     context: Context, version: Version, answer: dict[str, Any] | None, error: str | None
 ) -> ComplianceEvidence:
-    from mlflow.models import Model
-
     folder = context.registry.download(context.model, version.version)
-    stored = Model.load(str(folder))
+    stored = _stored(folder)
     files = [p for p in folder.rglob("*") if p.is_file()]
-    signature = stored.signature
-    inputs = None
-    if signature is not None and signature.inputs is not None and signature.inputs.has_input_names():
-        types = signature.inputs.input_types_dict() if hasattr(signature.inputs, "input_types_dict") else {}
-        inputs = {n: str(types.get(n, "")) for n in signature.inputs.input_names()}
+    signature = stored.signature if stored else None
     project = context.project
     return ComplianceEvidence(
-        inputs=inputs,
+        inputs=_inputs(stored),
         outputs=len(signature.outputs) if signature is not None and signature.outputs is not None else 0,
         forbidden=project.forbidden,
         late=project.event_table.late,
         known=project.features,
-        flavours=tuple(sorted(stored.flavors)),
-        code_files=tuple(sorted(str(p.relative_to(folder)) for p in files if p.suffix == ".py")),
+        flavours=tuple(sorted(stored.flavors)) if stored else (),
+        code_files=tuple(sorted(str(p.relative_to(folder)) for p in files if p.suffix in _CODE)),
         pickles=tuple(sorted(str(p.relative_to(folder)) for p in files if _is_pickle(p))),
         requirements=_requirements(folder),
         missing_lineage=_missing_lineage(version),
@@ -74,6 +74,24 @@ def _evidence(
         probe=answer,
         probe_error=error,
     )
+
+
+def _stored(folder: Path) -> Any:
+    """MLflow's description of the files; None if it cannot be read, which the rules and the clean process find."""
+    from mlflow.models import Model
+
+    try:
+        return Model.load(str(folder))
+    except Exception:  # noqa: BLE001 - whatever MLflow raises on a damaged file
+        return None
+
+
+def _inputs(stored: Any) -> dict[str, str] | None:
+    """Columns of the model's signature by type; None without a signature that names them."""
+    signature = stored.signature if stored else None
+    if signature is None or signature.inputs is None or not signature.inputs.has_input_names():
+        return None
+    return {str(column.name): str(column.type) for column in signature.inputs}
 
 
 def ordinary_rows(context: Context) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from gatehouse.evaluation.significance import Evidence
 from gatehouse.evaluation.significance import evidence as evidence_of
 from gatehouse.gates.evidence import ChallengeEvidence
 from gatehouse.gates.record import DecisionRecord
+from gatehouse.gates.verdict import Outcome
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.tables import GATE_DECISIONS, GATE_METRICS
 
@@ -23,6 +24,8 @@ RECORD_TAG = "gatehouse_record"
 VERDICT_TAG = "gatehouse_verdict"
 JUDGED_TAG = "gatehouse_judged_version"
 """On a refit: the version whose record it shares."""
+_JUDGED = "judged"
+_DECISION = "\n\n## Decision\n\n"
 OWN_TAGS = (RECORD_TAG, VERDICT_TAG, JUDGED_TAG)
 """What the gates write on a version; everything else there is its lineage."""
 
@@ -42,14 +45,34 @@ def keep(context: Context, record: DecisionRecord) -> Path:
         known = context.registry.get(context.model, version)
         if known.run_id is not None:
             context.tracking.write_text(known.run_id, _artefact(digest), record.to_json())
+        context.registry.set_description(context.model, version, _described(known.description, record, digest))
         tags = {RECORD_TAG: digest, VERDICT_TAG: record.verdict.value, JUDGED_TAG: record.candidate.version}
         context.registry.set_tags(context.model, version, tags)
     return path
 
 
-def find(context: Context, version: Version) -> DecisionRecord:
-    """The record that the version's tag names, unchanged; StateError if there is none or it is another."""
-    digest = version.tags.get(RECORD_TAG)
+def enter(context: Context, record: DecisionRecord) -> None:
+    """Say in the audit log that this record was made: once, however often it is called."""
+    digest = record.digest()
+    context.audit.append(
+        action=_JUDGED,
+        actor=record.candidate.proposer,
+        actor_source="proposer of the version",
+        model=context.model,
+        version=record.promoted.version,
+        details={"record": digest, "verdict": record.verdict.value, "judged": record.candidate.version},
+        key=f"{_JUDGED}:{digest}",
+    )
+
+
+def find(context: Context, version: Version, *, digest: str | None = None) -> DecisionRecord:
+    """The version's record: the one its tag names, or of that digest; unchanged, and as the audit log knows it.
+
+    Raises:
+        StateError: there is none, it is another, or the audit log does not know it.
+        StorageError, DataError: it is damaged.
+    """
+    digest = digest or version.tags.get(RECORD_TAG)
     if digest is None:
         raise StateError(
             f"Version {version.version} of {version.model} was not judged yet.",
@@ -58,21 +81,41 @@ def find(context: Context, version: Version) -> DecisionRecord:
         )
     text = context.tracking.read_text(version.run_id, _artefact(digest)) if version.run_id else None
     record = DecisionRecord.from_json(text) if text is not None else None
-    if record is None or record.digest() != digest:
+    if problem := _not_the_one(context, version, record, digest):
         raise StateError(
-            f"The decision record of version {version.version} is "
-            + (
-                "missing." if record is None else f"not the one of its tag ({record.digest()[:12]}, not {digest[:12]})."
-            ),
+            f"The decision record of version {version.version} is {problem}.",
             why="What was decided is bound to that very record.",
             remedy=f"Judge the version again: gatehouse release --env {context.name}",
         )
+    assert record is not None  # noqa: S101 - `_not_the_one` says so
     return record
+
+
+def _not_the_one(context: Context, version: Version, record: DecisionRecord | None, digest: str) -> str | None:
+    if record is None:
+        return "missing"
+    if record.digest() != digest:
+        return f"not the one of its tag ({record.digest()[:12]}, not {digest[:12]})"
+    if version.version not in (record.candidate.version, record.promoted.version):
+        return f"that of version {record.promoted.version}"
+    entered = (e for e in context.audit.entries() if e.action == _JUDGED and e.model == context.model)
+    if digest not in {e.details["record"] for e in entered}:
+        return f"unknown to the audit log ({digest[:12]}): Gatehouse did not make it, or did not end"
+    return None
 
 
 def folder(context: Context) -> Path:
     """Where people find records and their pages."""
     return context.root / "report" / "decisions" / f"{context.environment.catalog}.{context.environment.db_schema}"
+
+
+def _described(card: str, record: DecisionRecord, digest: str) -> str:
+    """The model card, and below it how the version was judged: what people see who look into the registry."""
+    card = card.partition(_DECISION)[0].rstrip()
+    said = (
+        record.judged.sentence() if record.verdict is not Outcome.PROMOTE else f"{Outcome.PROMOTE}: every gate opened."
+    )
+    return f"{card}{_DECISION}{said}\n\nDecision record {digest}, {record.created_at:%Y-%m-%d}.\n"
 
 
 def _artefact(digest: str) -> str:

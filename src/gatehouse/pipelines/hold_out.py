@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from gatehouse.errors import DataError
 from gatehouse.gates.evidence import Training
 from gatehouse.lakehouse.lineage import Lineage
 from gatehouse.lakehouse.point_in_time import sample, visible
@@ -68,7 +69,7 @@ def training_of(context: Context, lineage: Lineage, rows: HoldOutRows) -> Traini
     project = context.project
     table = project.event_table
     keys = list(table.primary_key)
-    name, version = next((n, v) for n, v in lineage.data_versions.items() if n.rpartition(".")[2] == table.name)
+    name, version = _events_read(lineage, table.name)
     events = visible(context.tables.read(TableName.parse(name), version=version), table, lineage.as_of)
     time = F.col(project.events.time)
     trained = events.where((time > F.lit(lineage.train_start)) & (time <= F.lit(lineage.train_end))).select(*keys)
@@ -76,6 +77,18 @@ def training_of(context: Context, lineage: Lineage, rows: HoldOutRows) -> Traini
     trained = sample(trained, keys, share)
     shared = rows.frame.select(*keys).join(trained, keys, "left_semi").count()
     return Training(start=lineage.train_start, end=lineage.train_end, hold_out_keys=shared)
+
+
+def _events_read(lineage: Lineage, table: str) -> tuple[str, int]:
+    """The events' table and version that were trained on."""
+    for name, version in lineage.data_versions.items():
+        if name.rpartition(".")[2] == table:
+            return name, version
+    raise DataError(
+        f"It is not on record which version of {table} was read in training.",
+        why="Whether the hold-out was trained on is looked up in the very rows that were read.",
+        remedy="Train the version again with `gatehouse run training`.",
+    )
 
 
 def _is_known(context: Context, lineage: Lineage) -> bool:

@@ -1,0 +1,103 @@
+"""What people decide about a judged version: entered in the audit log, bound to the record and the files they saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from gatehouse.errors import Refused
+from gatehouse.gates.approval import Answer, Approval, Decision, judge_approval, judge_break_glass, objection
+from gatehouse.gates.identity import Identity
+from gatehouse.gates.record import DecisionRecord
+from gatehouse.gates.verdict import Outcome, Verdict
+from gatehouse.pipelines.context import Context
+from gatehouse.pipelines.decisions import find
+
+if TYPE_CHECKING:
+    from gatehouse.lakehouse.registry import Version
+
+_ACTIONS = tuple(f"decision_{d.value}" for d in Decision)
+
+
+def decide(
+    context: Context,
+    version: Version,
+    decision: Decision,
+    *,
+    actor: Identity,
+    reason: str,
+    answers: Mapping[str, str],
+) -> tuple[Approval, Verdict]:
+    """Enter a person's decision, bound to record and files; returns it with where the approval stands after it.
+
+    Raises:
+        Refused: it would count for nothing, and why: the person proposed the version, the record expired, ...
+    """
+    record = find(context, version)
+    _refuse_unknown_checks(context, answers)
+    at = context.now
+    approval = Approval(
+        version=record.promoted.version,
+        record_digest=record.digest(),
+        files_digest=_files_digest(context, record),
+        approver=actor,
+        decision=decision,
+        reason=reason,
+        at=at,
+        answers={i: Answer(text=text, by=actor, at=at) for i, text in answers.items()},
+    )
+    if decision is Decision.APPROVE:
+        _refuse_void(context, record, approval)
+    context.audit.append(
+        action=f"decision_{decision.value}",
+        actor=actor.name,
+        actor_source=f"{actor.established_by} ({actor.strength})",
+        model=context.model,
+        version=approval.version,
+        details=approval.to_record(),
+    )
+    return approval, approval_verdict(context, record)
+
+
+def decisions(context: Context) -> tuple[Approval, ...]:
+    """Everything that was ever decided about versions of this model, as it stands in the audit log."""
+    entries = (e for e in context.audit.entries() if e.model == context.model and e.action in _ACTIONS)
+    return tuple(Approval.from_record(e.details) for e in entries)
+
+
+def approval_verdict(context: Context, record: DecisionRecord, *, break_glass: bool = False) -> Verdict:
+    """What people's decisions amount to, now, for the files as they are now."""
+    judge_people = judge_break_glass if break_glass else judge_approval
+    return judge_people(record, _files_digest(context, record), decisions(context), context.policy, context.now, ())
+
+
+def _files_digest(context: Context, record: DecisionRecord) -> str:
+    return context.registry.digest(context.model, record.promoted.version)
+
+
+def _refuse_unknown_checks(context: Context, answers: Mapping[str, str]) -> None:
+    known = {c.id for c in context.policy.approval.manual_checks}
+    unknown = sorted(set(answers) - known)
+    if unknown:
+        raise Refused(
+            f"There is no manual check {', '.join(unknown)}.",
+            why="An answer to a question that nobody asked would look like one that counts.",
+            remedy=f"Answer: {', '.join(sorted(known)) or 'the policy has no manual checks'}.",
+        )
+
+
+def _refuse_void(context: Context, record: DecisionRecord, approval: Approval) -> None:
+    """An approval that could not count is refused at once, not when somebody tries to promote."""
+    policy, now = context.policy, context.now
+    lone = judge_approval(record, approval.files_digest, [approval], policy, now, ())
+    of_others = ("approvals", *(f"check {c.id}" for c in policy.approval.manual_checks))  # they may still come
+    void = [f for f in lone.findings if f.outcome is not Outcome.PROMOTE and f.rule not in of_others]
+    own = objection(record, approval.files_digest, approval, policy, now)
+    if not void and own is None:
+        return
+    raise Refused(
+        f"The approval of version {approval.version} by {approval.approver.name} does not count. "
+        + " ".join([*(f.reason for f in void), *([own] if own else [])]),
+        why="Nobody approves what they proposed, nor what the gates held, nor what has changed since.",
+        remedy=next((f.next_step for f in void if f.next_step), f"gatehouse why {approval.version}"),
+    )
