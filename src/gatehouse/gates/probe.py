@@ -18,6 +18,7 @@ from typing import Any
 ORDINARY = "ordinary"
 LOOPBACK = "127.0.0.1"
 _ANSWERS_WITHIN = 30.0
+_MOST_WORDS = 240
 
 
 def main() -> None:
@@ -135,7 +136,8 @@ def _listed(predictions: Any) -> Any:
 
 
 def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:500]
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= _MOST_WORDS else f"{text[:_MOST_WORDS]}..."
 
 
 def _peak_memory() -> float | None:
