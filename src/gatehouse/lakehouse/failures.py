@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from gatehouse.errors import Busy, DataError, GatehouseError, StorageError
+from gatehouse.errors import AccessDenied, Busy, DataError, GatehouseError, StorageError
 
 _Result = TypeVar("_Result")
 
@@ -35,6 +35,7 @@ _DISK = (
     "Input/output error",
     "failed to create file",  # JVM: a folder that is read-only
 )
+_APPEND_ONLY = ("append-only", "DELTA_CANNOT_MODIFY_APPEND_ONLY")
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
@@ -80,6 +81,12 @@ def _meaning(error: Exception, doing: str) -> GatehouseError | None:
             f"{doing}: {first_line(error)}",
             why="The column is declared as never null. Nothing was written.",
             remedy="Fill the column, or declare it nullable.",
+        )
+    if _says(error, _APPEND_ONLY):
+        return AccessDenied(
+            f"{doing}: the table is append-only.",
+            why="What it says was so at the time, and stays said. Nothing was written.",
+            remedy="Append a row that corrects the earlier one.",
         )
     if _says(error, _CONFLICTS):
         return Busy(

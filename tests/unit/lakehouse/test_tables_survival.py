@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatehouse.errors import Busy, DataError, StorageError
+from gatehouse.errors import AccessDenied, Busy, DataError, StorageError
 from gatehouse.lakehouse.failures import retry_conflicts, translated
 from gatehouse.lakehouse.tables import Between, DeltaTables, TableName
 from gatehouse.project import Column, Table
@@ -219,6 +219,7 @@ def test_a_write_that_loses_every_race_is_busy_and_any_other_error_is_not_tried_
         (RuntimeError("Parquet error: Failed to fetch metadata for file a.parquet"), StorageError),
         (RuntimeError("[FAILED_READ_FILE.FILE_NOT_EXIST] a.parquet"), StorageError),
         (RuntimeError("[DELTA_NOT_NULL_CONSTRAINT_VIOLATED] id"), DataError),
+        (RuntimeError("[DELTA_CANNOT_MODIFY_APPEND_ONLY] This table only allows appends"), AccessDenied),
     ],
 )
 def test_what_an_engine_or_the_disk_says_becomes_an_error_with_a_next_step(
