@@ -19,6 +19,7 @@ VERBS = {
     "approve": "Approve a judged version.",
     "reject": "Reject a judged version.",
     "promote": "Make an approved version the champion.",
+    "copy": "Take an approved version over from another environment: deploy the model, not the code.",
     "rollback": "Go back to the last approved version that works.",
     "why": "Why a version was, or was not, promoted.",
     "replay": "Compute the verdict of a decision record once more, offline.",

@@ -46,6 +46,8 @@ def command(found: dict[str, Path | None], env: str, as_json: bool) -> None:
         )
     )
     console.print()
+    for warning in here.warnings:
+        console.print(f"[bold red]![/bold red] {warning}")
     if here.champion is None:
         console.print("No champion.")
     if here.metrics:

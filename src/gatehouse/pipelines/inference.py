@@ -36,6 +36,7 @@ def infer(context: Context) -> Scored:
     """Score the events of the last `scoring_days` up to as-of that no run has scored."""
     with context.alone("inference"):
         champion = require_champion(context)
+        _tell_of_another_hand(context)
         run_key = f"{context.as_of:%Y%m%dT%H%M%S}-v{champion.version}"
         table = predictions_table(context.project)
         name = context.own(table.name)
@@ -60,6 +61,14 @@ def require_champion(context: Context) -> Version:
             remedy=f"gatehouse run training --env {context.name}, then promote the version it registers.",
         )
     return champion
+
+
+def _tell_of_another_hand(context: Context) -> None:
+    """Scoring goes on with whoever holds the alias; that it was moved by another hand is said all the same."""
+    from gatehouse.pipelines.promotion import gatekeeper  # here: promoting imports what scoring brings
+
+    if (outside := gatekeeper(context).moved_outside()) is not None:
+        context.progress.note(f"WARNING: {outside} See gatehouse audit verify --env {context.name}.")
 
 
 def predictions_of(context: Context, run_key: str) -> DataFrame:

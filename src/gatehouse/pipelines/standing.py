@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from gatehouse.gates.promotion import Kind
 from gatehouse.lakehouse.lineage import PREFIX
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.graph import Graph, lineage_graph
 from gatehouse.pipelines.moments import utc
+from gatehouse.pipelines.promotion import gatekeeper
 from gatehouse.pipelines.runs import watermark
 from gatehouse.pipelines.tables import METRICS, SYSTEM_TABLES, predictions_table
 
@@ -65,6 +67,7 @@ class Standing:
     versions: tuple[VersionStanding, ...]
     metrics: Mapping[str, float]
     measured_at: datetime | None
+    warnings: tuple[str, ...] = ()
 
 
 def standing(context: Context) -> Standing:
@@ -92,7 +95,22 @@ def standing(context: Context) -> Standing:
         ),
         metrics=metrics,
         measured_at=measured_at,
+        warnings=_warnings(context),
     )
+
+
+def _warnings(context: Context) -> tuple[str, ...]:
+    """What nobody may overlook: an alias that was moved by another hand, a champion that went past the gates."""
+    keeper = gatekeeper(context)
+    found = [outside] if (outside := keeper.moved_outside()) is not None else []
+    history = keeper.history()
+    if history and history[-1].kind is Kind.BREAK_GLASS:
+        live = history[-1]
+        found.append(
+            f"Version {live.version} was promoted past the gates by {live.entry.actor} at "
+            f"{live.entry.at:%Y-%m-%d %H:%M} UTC (break glass); a normal promotion is due."
+        )
+    return tuple(found)
 
 
 def features(context: Context) -> tuple[FeatureStanding, ...]:
