@@ -97,8 +97,12 @@ def record_counts(context: Context, counts: Sequence[ExpectationCount], *, again
         known = before.get(count.name, (0, 0))
         found = (count.rows_checked, count.violations)
         total = tuple(map(sum, zip(known, found, strict=True))) if again else max(known, found)
-        rows.append((count.table, count.name, context.as_of, count.action.value, *total))
-    context.tables.merge(name, context.frame(rows, EXPECTATIONS.name), keys=EXPECTATIONS.primary_key)
+        if count.name not in before or total != known:
+            rows.append((count.table, count.name, context.as_of, count.action.value, *total))
+    if rows and not before:
+        context.tables.append(name, context.frame(rows, EXPECTATIONS.name))
+    elif rows:
+        context.tables.merge(name, context.frame(rows, EXPECTATIONS.name), keys=EXPECTATIONS.primary_key)
 
 
 def without_moment(rows: DataFrame, table: Table) -> DataFrame:

@@ -10,12 +10,16 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from gatehouse.lakehouse.tables import TableName
 from gatehouse.pipelines.changes import BEGINNING, changed_in
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.moments import utc
 from gatehouse.pipelines.tables import RUNS
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,10 +56,11 @@ def record(context: Context, run: Run) -> None:
         context.now,
     )
     frame = context.frame([row], RUNS.name)
-    said = [c for c in RUNS.names if c not in ("code", "finished_at")]  # who repeats a run has done nothing
-    if frame.select(said).exceptAll(context.tables.read(name).select(said)).isEmpty():
-        return
-    context.tables.merge(name, frame, keys=RUNS.primary_key)
+    earlier = _runs(context, name, run.pipeline, run.target, as_of=context.as_of).unionByName(frame).toPandas()
+    if len(earlier) == 1:
+        context.tables.append(name, frame)
+    elif len(earlier.drop(columns=["code", "finished_at"]).drop_duplicates()) > 1:  # else it was only repeated
+        context.tables.merge(name, frame, keys=RUNS.primary_key)
 
 
 def watermark(context: Context, pipeline: str, target: str) -> datetime | None:
@@ -65,19 +70,22 @@ def watermark(context: Context, pipeline: str, target: str) -> datetime | None:
     name = context.own(RUNS.name)
     if not context.tables.exists(name):
         return None
-    runs = context.tables.read(name).where((F.col("pipeline") == pipeline) & (F.col("target") == target))
+    runs = _runs(context, name, pipeline, target)
     return utc(runs.agg(F.max("as_of").alias("moment")).toPandas()["moment"].iloc[0])
 
 
 def inputs_of(context: Context, pipeline: str, target: str, as_of: datetime) -> dict[str, int]:
     """Delta version of each table that a completed run read."""
-    from pyspark.sql import functions as F
-
-    runs = context.tables.read(context.own(RUNS.name)).where(
-        (F.col("pipeline") == pipeline) & (F.col("target") == target) & (F.col("as_of") == F.lit(as_of))
-    )
+    runs = _runs(context, context.own(RUNS.name), pipeline, target, as_of=as_of)
     found = runs.select("inputs").toPandas()["inputs"]
     return dict(json.loads(found.iloc[0])) if len(found) else {}
+
+
+def _runs(context: Context, name: TableName, pipeline: str, target: str, *, as_of: datetime | None = None) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    runs = context.tables.read(name).where((F.col("pipeline") == pipeline) & (F.col("target") == target))
+    return runs if as_of is None else runs.where(F.col("as_of") == F.lit(as_of))
 
 
 def changed_since(context: Context, read: Mapping[str, int]) -> datetime | None:

@@ -39,10 +39,14 @@ class Lakehouse:
         """An environment at a moment."""
         return self.world.context(env, parse_as_of(as_of), Silent())
 
+    def frame(self, table: str, env: str = "prod") -> DataFrame:
+        """A table as it is now."""
+        context = self.at("2013-01-01", env)
+        return context.tables.read(context.own(table))
+
     def rows(self, table: str, env: str = "prod", *columns: str) -> list[tuple[Any, ...]]:
         """A table's rows, sorted, with moments in UTC."""
-        context = self.at("2013-01-01", env)
-        frame = context.tables.read(context.own(table))
+        frame = self.frame(table, env)
         found = (frame.select(*columns) if columns else frame).collect()
         return sorted((tuple(map(_in_utc, row)) for row in found), key=lambda row: [(v is not None, v) for v in row])
 

@@ -252,6 +252,26 @@ def test_copies_count_as_one_and_contradictions_are_set_aside(weather: Lakehouse
     ]
 
 
+def test_a_row_without_its_moment_or_a_value_that_is_never_null_is_set_aside(weather: Lakehouse, raw: Raw) -> None:
+    raw.put(1, 10.0)
+    raw.put(2, 11.0, pressure=None)
+    raw.put(3, 12.0, measured_at=None)
+    columns = weather.world.project.sources[0].table.columns
+    strict = declaring(
+        weather, columns=tuple(replace(c, nullable=False) if c.name == "pressure" else c for c in columns)
+    )
+
+    first = ingest(strict.at("2013-05-04"))
+    second = ingest(strict.at("2013-05-05"))
+
+    assert first == (Ingested(table=TABLE, inserted=1, quarantined=2, violations=1),)
+    assert second == (Ingested(table=TABLE),)
+    assert set_aside(weather) == [
+        ("JFK", 11.0, "pressure_is_given", 4),
+        ("JFK", 12.0, "no_moment", 4),
+    ]
+
+
 def test_a_new_column_of_the_source_is_recorded_once_and_left_out(weather: Lakehouse, raw: Raw) -> None:
     from pyspark.sql import functions as F
 
