@@ -39,7 +39,7 @@ def take_over(context: Context, origin: Context, version: Version, *, actor: Ide
     mark = f"{origin.model}/{promoted}"
     for known in context.registry.versions(context.model):
         if (
-            known.tags.get("gatehouse_copied_from") == mark
+            known.tags.get(COPIED_FROM) == mark
             and context.registry.digest(context.model, known.version) == files
         ):
             context.progress.note(f"Version {known.version} is that copy already.")
