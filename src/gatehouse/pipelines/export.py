@@ -82,7 +82,7 @@ def _to_database(rows: pa.Table, address: str, run_key: str) -> None:
             _without_lists(rows).to_pandas().to_sql("predictions", connection, if_exists="append", index=False)
     except (sa.exc.SQLAlchemyError, ImportError) as error:
         raise StorageError(
-            f"The database {_shown(address)} refused: {str(error).splitlines()[0]}",
+            f"The database {shown(address)} refused: {str(error).splitlines()[0]}",
             why="The predictions are in the lakehouse; only this copy is missing.",
             remedy="Check address, rights and driver, then run the same command: nothing is scored twice.",
         ) from error
@@ -101,12 +101,14 @@ def _without_lists(rows: pa.Table) -> pa.Table:
     return rows.set_column(place, "probabilities", pa.array([str(p) for p in column.to_pylist()]))
 
 
-def _shown(address: str) -> str:
-    """The address without its password."""
+def shown(to: str) -> str:
+    """A destination as it may be printed: an address without its password."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
+    if "://" not in to:
+        return to
     try:
-        return make_url(address).render_as_string(hide_password=True)
+        return make_url(to).render_as_string(hide_password=True)
     except ArgumentError:
         return "(not an address)"

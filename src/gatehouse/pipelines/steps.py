@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gatehouse.pipelines.context import Context
-from gatehouse.pipelines.export import export
+from gatehouse.pipelines.export import export, shown
 from gatehouse.pipelines.features import Refreshed, refresh
 from gatehouse.pipelines.inference import CHAMPION, Scored, infer, predictions_of
 from gatehouse.pipelines.ingest import Ingested, ingest
@@ -60,9 +60,9 @@ def run_pipeline(
     scored = infer(context) if served and (everything or pipeline == "inference") else None
     exported = []
     for destination in destinations if scored else ():
-        with context.progress.step(f"write {Path(destination).name}"):
+        with context.progress.step(f"write {shown(destination)}"):
             export(predictions_of(context, scored.run_key), destination, run_key=scored.run_key)  # type: ignore[union-attr]
-        exported.append(destination)
+        exported.append(shown(destination))
     monitored = report = None
     if served and (everything or pipeline == "monitoring"):
         from gatehouse.pipelines.reporting import write_report

@@ -19,7 +19,7 @@ from gatehouse.evaluation import drift
 from gatehouse.evaluation.point import value
 from gatehouse.lakehouse.lineage import PREFIX, Lineage
 from gatehouse.pipelines.context import Context
-from gatehouse.pipelines.dataset import EVENT_TIME, UNIT, Pinned, build, pin
+from gatehouse.pipelines.dataset import EVENT_TIME, LABEL_KNOWN_AT, UNIT, Pinned, build, pin
 from gatehouse.pipelines.search import Split, Tried, best_first, search, try_options
 from gatehouse.pipelines.windows import Windows, windows
 from gatehouse.project import FittedModel, Options, Predictor
@@ -87,7 +87,7 @@ def _carry_out(context: Context, order: _Order) -> Trained:
 
 def _train(context: Context, frame: pd.DataFrame, order: _Order, key: str) -> Trained:
     settings, project, stretch = context.settings.training, context.project, order.stretch
-    fit_on = frame[frame[EVENT_TIME] <= _naive(stretch.train_end)]
+    fit_on = frame[_known_by(frame, stretch.train_end)]
     held_out = frame[frame[EVENT_TIME] > _naive(stretch.train_end)]
     _demand_rows(context, fit_on, stretch)
     tags = {f"{PREFIX}project": project.name, f"{PREFIX}environment": context.name}
@@ -172,10 +172,16 @@ def _labelled(context: Context, order: _Order) -> pd.DataFrame:
     project = context.project
     label = project.label.name
     keys = list(project.event_table.primary_key)
-    wanted = list(dict.fromkeys([*keys, EVENT_TIME, UNIT, label, *project.features, *project.baseline.columns]))
+    wanted = dict.fromkeys([*keys, EVENT_TIME, UNIT, label, LABEL_KNOWN_AT])
+    wanted |= dict.fromkeys([*project.features, *project.baseline.columns])
     built = build(context, order.pinned, after=order.stretch.train_start, until=order.stretch.hold_out_end)
     frame = built.where(F.col(label).isNotNull()).select(*wanted).toPandas()
     return frame.sort_values([EVENT_TIME, *keys], ignore_index=True)
+
+
+def _known_by(frame: pd.DataFrame, moment: datetime) -> pd.Series[bool]:
+    """Events whose label, too, was known by then: who trained at that moment would have had no others."""
+    return (frame[EVENT_TIME] <= _naive(moment)) & (frame[LABEL_KNOWN_AT] <= _naive(moment))
 
 
 def _split(context: Context, frame: pd.DataFrame) -> Split:
@@ -188,8 +194,9 @@ def _choose(context: Context, fit_on: pd.DataFrame, stretch: Windows, run: Run) 
     reviewed = context.settings.options.candidates
     if not context.environment.search and len(reviewed) == 1:
         return reviewed[0].options
-    early = fit_on[EVENT_TIME] <= _naive(stretch.validation_start)
-    inner, judge = _split(context, fit_on[early]), _split(context, fit_on[~early])
+    late = fit_on[EVENT_TIME] > _naive(stretch.validation_start)
+    inner = _split(context, fit_on[_known_by(fit_on, stretch.validation_start)])
+    judge = _split(context, fit_on[late])
     if not len(inner.features) or not len(judge.features):
         raise DataError(
             f"The {settings.validation_days} validation days leave {len(inner.features)} rows to fit on and "
