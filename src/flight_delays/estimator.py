@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from gatehouse.project import ConfigurationError, FittedModel, Options, Trial
+from gatehouse.project import ConfigurationError, FittedModel, Options, PlatformError, Trial
 
 if TYPE_CHECKING:
     import lightgbm
@@ -57,8 +58,7 @@ class LightGBMClassifier:
         Raises:
             ConfigurationError: an option that does not exist.
         """
-        import lightgbm
-
+        lightgbm = _lightgbm()
         unknown = sorted(set(options) - set(_DEFAULTS))
         if unknown:
             raise ConfigurationError(
@@ -138,6 +138,19 @@ class FittedTrees:
         shares = np.asarray(self.booster.predict(matrix, pred_contrib=True, num_threads=self.threads))[:, :-1]
         by_name = dict(zip(names, np.abs(shares).mean(axis=0).tolist(), strict=True))
         return dict(sorted(by_name.items(), key=lambda item: -item[1]))
+
+
+def _lightgbm() -> ModuleType:
+    """LightGBM; PlatformError where its wheel does not find the OpenMP library that the system has to bring."""
+    try:
+        import lightgbm
+    except OSError as error:
+        raise PlatformError(
+            f"LightGBM cannot be loaded: {' '.join(str(error).split())[:200]}",
+            why="Its library needs OpenMP, which is not in its wheel on macOS and slim Linux images.",
+            remedy="macOS: brew install libomp    Debian and Ubuntu: apt-get install libgomp1",
+        ) from error
+    return lightgbm
 
 
 def _matrix(features: pd.DataFrame, names: Sequence[str]) -> np.ndarray:

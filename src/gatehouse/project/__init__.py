@@ -6,7 +6,7 @@ at which it became known (`Table.known_at`), some columns become known later tha
 for an event is made `Events.lead` before `Events.time`, and may use what was known by then, nothing else.
 """
 
-from gatehouse.errors import ConfigurationError
+from gatehouse.errors import ConfigurationError, PlatformError
 from gatehouse.evaluation.metrics import (
     ACCURACY,
     AVERAGE_PRECISION,
@@ -76,6 +76,7 @@ __all__ = [
     "Link",
     "Metric",
     "Options",
+    "PlatformError",
     "Predictor",
     "Project",
     "Ranking",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 import yaml
 
 from flight_delays.estimator import LightGBMClassifier
-from gatehouse.errors import ConfigurationError
+from gatehouse.errors import ConfigurationError, PlatformError
 from gatehouse.lakehouse.tracking import Tracking
 from gatehouse.project import Options
 
@@ -147,3 +149,19 @@ def test_a_saved_model_predicts_the_same_in_lightgbms_own_format(
     assert loaded.metadata.flavors["python_function"]["loader_module"] == "mlflow.lightgbm"
     assert (folder / "model.lgb").read_text(encoding="utf-8").startswith("tree")
     assert not [p for p in folder.rglob("*") if p.suffix in {".pkl", ".pickle", ".skops"}]
+
+
+def test_a_machine_without_openmp_is_told_what_to_install(
+    features: pd.DataFrame, label: pd.Series[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoOpenMP(MetaPathFinder):
+        """Fails as macOS does: the wheel is there, and its library does not find OpenMP."""
+
+        def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+            if fullname == "lightgbm":
+                raise OSError("dlopen(lib_lightgbm.dylib): Library not loaded: @rpath/libomp.dylib")
+
+    monkeypatch.delitem(sys.modules, "lightgbm", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [NoOpenMP(), *sys.meta_path])
+    with pytest.raises(PlatformError, match="brew install libomp"):
+        LightGBMClassifier().fit(features, label, SMALL, seed=1)
