@@ -62,6 +62,7 @@ class DeltaTables:
         lock_timeout: float = 60,
     ) -> None:
         self._spark = spark
+        self._engine = engine
         self._root = root.resolve()
         self._folder = self._root / "tables"
         self._writable = frozenset(writable)
@@ -115,7 +116,8 @@ class DeltaTables:
 
     def append(self, name: TableName, frame: DataFrame, *, metadata: Metadata | None = None) -> int:
         """Add rows; returns the version, unchanged if there were none. Run twice, it adds them twice."""
-        with self._writing(name.catalog, name.schema, f"append to {name}"), self._checkable(name, frame) as rows:
+        with self._writing(name.catalog, name.schema, f"append to {name}"):
+            rows = self._checkable(name, frame)
             retry_conflicts(lambda: self._append(name, rows, metadata))
             return self.version(name)
 
@@ -204,14 +206,16 @@ class DeltaTables:
         finally:
             shutil.rmtree(self._path(place), ignore_errors=True)
 
-    @contextmanager
-    def _checkable(self, name: TableName, frame: DataFrame) -> Iterator[DataFrame]:
-        """The rows as the engine may check them: Sail looks for nulls before the filters that were to drop them."""
-        if all(field.nullable for field in self._stored(name).schema):
-            yield self._fitted(name, frame)
-            return
-        with self._staged(name, frame) as rows:
-            yield rows
+    def _checkable(self, name: TableName, frame: DataFrame) -> DataFrame:
+        """The rows as the engine may check them: Sail looks for nulls before the filters that were to drop them.
+
+        It does not look past a function of Python, here one that changes nothing: staging the rows takes twice as long.
+        """
+        rows = self._fitted(name, frame)
+        if self._engine is not Engine.SAIL or all(field.nullable for field in self._stored(name).schema):
+            return rows
+        schema = ", ".join(f"`{column}` {kind}" for column, kind in rows.dtypes)
+        return rows.mapInArrow(lambda batches: batches, schema)
 
     def _append(self, name: TableName, rows: DataFrame, metadata: Metadata | None) -> None:
         writer = rows.writeTo(self._naming.target(name))
