@@ -6,7 +6,6 @@ missing is not "no champion yet".
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from gatehouse.evaluation.comparison import Comparison
@@ -133,19 +132,6 @@ def guardrails_named(evidence: ChallengeEvidence, policy: Policy) -> Iterator[Fi
     else:
         known = ", ".join(sorted(declared)) or "none"
         yield finding("guardrails", Outcome.PROMOTE, f"Each guardrail metric has a margin: {known}.")
-
-
-def threshold_finite(evidence: ChallengeEvidence, _: Policy) -> Iterator[Finding]:
-    """A fixed threshold is a number, and no other opponent brings one."""
-    opponent = evidence.opponent
-    given = opponent.threshold is not None and math.isfinite(opponent.threshold)
-    if given != (opponent.kind == "threshold"):
-        yield finding(
-            "threshold",
-            Outcome.ERROR,
-            f"{_capital(opponent.name)} comes with the value {opponent.threshold}.",
-            next_step="Give a number with `first: threshold` in conf/promotion.yml, and only there.",
-        )
 
 
 def _capital(sentence: str) -> str:

@@ -24,7 +24,6 @@ from gatehouse.gates.verdict import Verdict
 
 RULES: tuple[Rule, ...] = (
     admissibility.two_contenders,
-    admissibility.threshold_finite,
     admissibility.mode_allowed,
     admissibility.guardrails_named,
     admissibility.nothing_refused,
