@@ -61,7 +61,7 @@ def run_pipeline(
     exported = []
     for destination in destinations if scored else ():
         with context.progress.step(f"write {shown(destination)}"):
-            export(predictions_of(context, scored.run_key), destination, run_key=scored.run_key)  # type: ignore[union-attr]
+            _export(context, scored, destination)  # type: ignore[arg-type]
         exported.append(shown(destination))
     monitored = report = None
     if served and (everything or pipeline == "monitoring"):
@@ -78,6 +78,13 @@ def run_pipeline(
         monitoring=monitored,
         report=report,
     )
+
+
+def _export(context: Context, scored: Scored, destination: str) -> None:
+    """In the order of time and key, so that the same run gives the same file."""
+    keys = context.project.event_table.primary_key
+    rows = predictions_of(context, scored.run_key).orderBy("event_time", *keys)
+    export(rows, destination, run_key=scored.run_key)
 
 
 def proposer(context: Context) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 import pytest
 
+from gatehouse.cli import main
 from gatehouse.cli.world import Place, World, load_project
 from gatehouse.code_version import CodeVersion
 from gatehouse.progress import Silent
@@ -101,6 +104,37 @@ def open_lakehouse(spark: SparkSession, engine: Engine, mlflow_template: Path) -
         )
 
     return make
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended, and what it said."""
+
+    code: object
+    out: str
+    err: str
+
+
+class Command(Protocol):
+    """Runs a command line on a lakehouse."""
+
+    def __call__(self, lakehouse: Lakehouse, line: str) -> Ended:
+        """As `gatehouse LINE` in a process of its own would, in this one."""
+
+
+@pytest.fixture(scope="session")
+def command() -> Command:
+    """The command line, in this process: it finds the session that is open."""
+
+    def run(lakehouse: Lakehouse, line: str) -> Ended:
+        place = lakehouse.world.place
+        options = ["--conf", str(place.settings.conf), "--lakehouse", str(place.root)]
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+            main([*options, *line.split()])
+        return Ended(ended.value.code, out.getvalue(), err.getvalue())
+
+    return run
 
 
 @dataclass(kw_only=True, slots=True)
