@@ -108,7 +108,7 @@ def test_predictions_are_good_and_monitoring_measures_what_they_are(loop: Loop) 
         "mae": pytest.approx(np.abs(errors).mean()),
         "labelled": 81.0,
     }
-    assert figures["rmse"] < 4.0  # degrees: tomorrow as today is 3.6 off
+    assert figures["rmse"] < 2.2  # degrees: taking tomorrow to be as today is 2.2 off in these weeks
     by_airport = rows[(rows["metric"] == "rmse") & rows["subject"].str.startswith("airport")]
     assert by_airport["subject"].to_list() == ["airport=EWR", "airport=JFK", "airport=LGA"]
     assert by_airport["rows"].to_list() == [27, 27, 27]
