@@ -135,9 +135,10 @@ class Gatekeeper:
 
     def history(self) -> tuple[Live, ...]:
         """Every version that was made champion, oldest first, with the moves that were undone left out."""
-        begun = {e.seq: e for e in self._entries(_BEGUN)}
+        entries = self._entries()
+        begun = {e.seq: e for e in entries if e.action == _BEGUN}
         found = []
-        for entry in self._entries(_DONE):
+        for entry in (e for e in entries if e.action == _DONE):
             start = begun.get(int(entry.details["begun"]))
             if start is not None:
                 kind, record = Kind(start.details["kind"]), start.details["record"]
@@ -284,12 +285,13 @@ class Gatekeeper:
         return Settled(version=version, champion=self._holder(CHAMPION), undone=reason)
 
     def _unsettled(self) -> Entry | None:
-        settled = {int(e.details["begun"]) for e in self._entries(_DONE, _UNDONE)}
-        open_moves = [e for e in self._entries(_BEGUN) if e.seq not in settled]
+        entries = self._entries()
+        settled = {int(e.details["begun"]) for e in entries if e.action in (_DONE, _UNDONE)}
+        open_moves = [e for e in entries if e.action == _BEGUN and e.seq not in settled]
         return open_moves[-1] if open_moves else None
 
-    def _entries(self, *actions: str) -> list[Entry]:
-        return [e for e in self._audit.entries() if e.action in actions and e.model == self._model]
+    def _entries(self) -> list[Entry]:
+        return [e for e in self._audit.entries() if e.model == self._model]
 
     def _enter(
         self,
