@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, reduce
 from typing import TYPE_CHECKING, Any
 
 from gatehouse.project import Predictor, Task
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
     from pyspark.sql import DataFrame
 
 PREDICTION = "prediction"
@@ -77,13 +78,23 @@ def shaped(raw: Any, task: Task, rows: int) -> np.ndarray:
 
 
 def _mapped(frame: DataFrame, columns: Callable[[pd.DataFrame], dict[str, Any]], added: dict[str, str]) -> DataFrame:
+    """The predictor sees pandas; the other columns go on as they came: turning them back takes a fifth of the time."""
     schema = ", ".join(f"`{name}` {kind}" for name, kind in [*frame.dtypes, *added.items()])
 
-    def apply(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    def apply(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield batch.assign(**columns(batch))
+            found = columns(batch.to_pandas())
+            yield reduce(lambda b, name: b.append_column(name, _array(found[name], added[name], len(b))), added, batch)
 
-    return frame.mapInPandas(apply, schema)
+    return frame.mapInArrow(apply, schema)
+
+
+def _array(values: Any, kind: str, rows: int) -> pa.Array:
+    """NaN becomes null, as everywhere in the tables."""
+    import pyarrow as pa
+
+    arrow = pa.list_(pa.float64()) if kind == "array<double>" else pa.float64()
+    return pa.nulls(rows, arrow) if values is None else pa.array(values, arrow, from_pandas=True)
 
 
 @cache

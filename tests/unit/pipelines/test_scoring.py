@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
+from chispa import assert_df_equality
 
 from gatehouse.pipelines.scoring import fitted, score, score_beside, shaped, stored_model
 from gatehouse.project import Task
@@ -58,6 +60,21 @@ def test_several_predictors_are_applied_side_by_side(parcels: DataFrame) -> None
     ]
     of_classes = score_beside(parcels, {"one": fitted(Doubled(classes=2))}, Task.MULTICLASS)
     assert of_classes.dtypes[-1] == ("one", "array<double>")
+
+
+def test_what_the_predictor_does_not_read_goes_through_unchanged(spark: SparkSession) -> None:
+    rows = [("Größe", None, None, datetime(2013, 4, 1, 6, 30)), (None, 2, True, None)]  # noqa: DTZ001 - in UTC
+    frame = spark.createDataFrame(rows, "name string, pieces int, fragile boolean, sent_at timestamp")
+
+    scored = score(frame, lambda batch: np.zeros(len(batch)), Task.REGRESSION)
+
+    assert_df_equality(scored.drop("prediction", "probabilities"), frame, ignore_nullable=True)
+
+
+def test_a_prediction_that_is_not_a_number_is_missing(parcels: DataFrame) -> None:
+    scored = score(parcels, lambda batch: np.full(len(batch), np.nan), Task.REGRESSION)
+
+    assert [r.prediction for r in scored.collect()] == [None, None]
 
 
 def test_a_stored_model_gets_its_own_columns_only(parcels: DataFrame, make_model: Callable[[float], Path]) -> None:
