@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from gatehouse.errors import ConfigurationError
 from gatehouse.project.names import refuse_repeats, refuse_unknown
+from gatehouse.project.rows import typed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +38,14 @@ class Column:
     description: str
     unit: str | None = None
     nullable: bool = True
+
+    def __post_init__(self) -> None:
+        if self.type not in get_args(ColumnType):
+            raise ConfigurationError(
+                f"Column {self.name} has the type {self.type!r}.",
+                why="A table holds only types that every engine stores and reads alike.",
+                remedy=f"Choose from: {', '.join(get_args(ColumnType))}.",
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,13 +126,13 @@ class Extraction:
     raw: Path
 
     def frame(self, rows: pa.Table | pd.DataFrame, table: Table) -> DataFrame:
-        """Rows in memory as a DataFrame of the table's columns and types; no rows are fine too."""
-        import pandas as pd
+        """Rows in memory as a DataFrame of the table's columns and types; no rows are fine too.
 
+        Raises:
+            SchemaBreak: a declared column is missing, or holds what its type cannot.
+        """
         schema = ", ".join(f"`{c.name}` {c.type}" for c in table.columns)
-        # Selected by name on either kind: an Arrow table takes a list of names in `select` only.
-        chosen = rows[list(table.names)] if isinstance(rows, pd.DataFrame) else rows.select(list(table.names))
-        return self.spark.createDataFrame(chosen, schema)
+        return self.spark.createDataFrame(typed(rows, table), schema)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,6 +11,8 @@ from gatehouse.evaluation.metrics import Metric, Task
 from gatehouse.project.data import Events, FeatureTable, Label, Slice, Source, Table, Unit
 from gatehouse.project.model import Baseline, Estimator
 from gatehouse.project.names import refuse_repeats, refuse_unknown
+
+_NUMERIC = ("boolean", "int", "bigint", "double")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,15 +57,8 @@ class Project:
             refuse_unknown(f"inputs of {feature_table.table.name}", feature_table.inputs, sources)
             refuse_repeats("feature tables and events", [*event_columns, *feature_table.features, self.label.name])
         refuse_repeats("features", self.features)
-        if not self.features:
-            raise ConfigurationError(
-                f"Project {self.name} names no features.",
-                why="A model needs something to learn from.",
-                remedy="List the model's input columns in `features`.",
-            )
-        known = {*event_columns, *(c.name for c in self.events.derived)}
-        known |= {f for table in self.feature_tables for f in table.features}
-        refuse_unknown("features", self.features, sorted(known))
+        self._refuse_label_in_sight()
+        self._refuse_unfit_features()
         for metric in self.metrics:
             if self.task not in metric.tasks:
                 raise ConfigurationError(
@@ -76,6 +72,51 @@ class Project:
                 why="Class names belong to multiclass tasks, which need them.",
                 remedy="Set `classes` for a multiclass task and only there.",
             )
+
+    def _refuse_label_in_sight(self) -> None:
+        """What is predicted must be hidden until it is known, and only late columns are."""
+        table, label = self.event_table, self.label
+        if label.known_at != table.late_known_at:
+            raise ConfigurationError(
+                f"label.known_at is {label.known_at!r}, and {table.late_known_at!r} is late_known_at of {table.name}.",
+                why="Only `late` columns are hidden until their moment; any other shows the outcome beforehand.",
+                remedy=f"In table {table.name}, name the columns of the outcome in `late`, and their moment in both.",
+            )
+        if {c.casefold() for c in table.late}.isdisjoint(re.findall(r"\w+", label.expression.casefold())):
+            raise ConfigurationError(
+                f"The label {label.expression!r} reads no late column of table {table.name}.",
+                why="It would be known together with the event, with nothing left to predict.",
+                remedy=f"Compute it from {', '.join(table.late)}, or declare the columns it reads as `late`.",
+            )
+
+    def _refuse_unfit_features(self) -> None:
+        """A model gets numbers that are known when it predicts."""
+        if not self.features:
+            raise ConfigurationError(
+                f"Project {self.name} names no features.",
+                why="A model needs something to learn from.",
+                remedy="List the model's input columns in `features`.",
+            )
+        table = self.event_table
+        late = {*table.late, table.late_known_at}
+        for name in (*self.features, *self.baseline.columns):
+            if name in late:
+                raise ConfigurationError(
+                    f"{name} is known only after the event (`late` in table {table.name}), and a model is to read it.",
+                    why="A model that sees how an event ended looks perfect, and fails when it is used.",
+                    remedy="Take it out. What it was in earlier events may come from a feature table.",
+                )
+        known = {c.name: c.type for c in (*table.columns, *self.events.derived) if c.name not in late}
+        known |= {n: f.table.column(n).type for f in self.feature_tables for n in f.features}
+        refuse_unknown("features", self.features, sorted(known))
+        refuse_unknown("baseline.columns", self.baseline.columns, sorted(known))
+        for name in self.features:
+            if known[name] not in _NUMERIC:
+                raise ConfigurationError(
+                    f"Feature {name} is of type {known[name]}.",
+                    why="All features reach a model as numbers (double); text would arrive as null, or not at all.",
+                    remedy="Turn it into a number in `derive` or in a feature table, and name that one.",
+                )
 
     @property
     def event_table(self) -> Table:

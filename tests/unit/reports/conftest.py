@@ -43,9 +43,13 @@ def project() -> Project:
             Column(name="at", type="timestamp", description="Scheduled."),
             Column(name="<b>", type="double", description="A name that is also markup."),
             Column(name="distance", type="double", description="Miles."),
+            Column(name="delay", type="double", description="Minutes."),
+            Column(name="landed", type="timestamp", description="When it had landed."),
         ),
         primary_key=("id",),
         known_at="at",
+        late=("delay",),
+        late_known_at="landed",
         expectations=(
             Expectation(name="distance_is_possible", condition="distance < 12500", action=Action.WARN, reason="Earth."),
         ),
@@ -58,7 +62,7 @@ def project() -> Project:
         sources=(Source(table=flights, extract=lambda _: pytest.fail("nothing is extracted for a report")),),
         feature_tables=(),
         events=Events(table="flights", time="at"),
-        label=Label(name="late", expression="true", known_at="at", description="Late."),
+        label=Label(name="late", expression="delay >= 15", known_at="landed", description="Late."),
         features=("<b>", "distance"),
         estimator=None,  # type: ignore[arg-type]  # a report trains nothing
         baseline=GroupMean(columns=("distance",)),
