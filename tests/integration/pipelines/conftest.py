@@ -17,6 +17,10 @@ import pytest
 from gatehouse.cli import main
 from gatehouse.cli.world import Place, World, load_project
 from gatehouse.code_version import CodeVersion
+from gatehouse.pipelines.features import refresh
+from gatehouse.pipelines.inference import CHAMPION
+from gatehouse.pipelines.ingest import ingest
+from gatehouse.pipelines.training import train
 from gatehouse.progress import Silent
 from gatehouse.project import Extraction, Table
 from gatehouse.settings import Environment, load, parse_as_of
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 FLIGHTS = ROOT / "conf"
 TEMPERATURE = ROOT / "examples" / "temperature" / "conf"
+TRAINED = "2013-10-01"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,6 +109,27 @@ def open_lakehouse(spark: SparkSession, engine: Engine, mlflow_template: Path) -
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def trained_once(open_lakehouse: Open, tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
+    """The temperature project at TRAINED: nine months of three airports, features, version 1 the champion.
+
+    Not to be written to: `trained` is a copy that is.
+    """
+    lakehouse = open_lakehouse(tmp_path_factory.mktemp("trained") / "lakehouse")
+    context = lakehouse.at(TRAINED)
+    ingest(context)
+    refresh(context)
+    train(context, proposer="ada@example.org")
+    context.registry.set_alias(context.model, CHAMPION, "1")
+    return lakehouse
+
+
+@pytest.fixture
+def trained(trained_once: Lakehouse, open_lakehouse: Open, tmp_path: Path) -> Lakehouse:
+    """A copy of `trained_once` of the test's own; a lakehouse may be moved and copied like any folder."""
+    return open_lakehouse(Path(shutil.copytree(trained_once.world.place.root, tmp_path / "lakehouse")))
 
 
 @dataclass(frozen=True, slots=True)

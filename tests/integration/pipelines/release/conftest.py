@@ -1,0 +1,169 @@
+"""A lakehouse in which everything up to an approval has happened once; every test gets a copy of its own.
+
+version 1   first deployment on 1 October 2013, compared with the baseline, approved by Anna: the champion
+version 2   trained on 1 December, compared with version 1: PROMOTE, and nobody has approved it
+version 3   trained on 1 December to be worse, and not judged yet
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gatehouse.gates.approval import Decision
+from gatehouse.gates.identity import Identity, Strength
+from gatehouse.gates.policy import Policy
+from gatehouse.gates.promotion import CHALLENGER, CHAMPION, PREVIOUS, Settled
+from gatehouse.gates.record import DecisionRecord
+from gatehouse.gates.verdict import Verdict
+from gatehouse.pipelines.approval import decide
+from gatehouse.pipelines.clean_process import CleanProcess
+from gatehouse.pipelines.decisions import find
+from gatehouse.pipelines.features import refresh
+from gatehouse.pipelines.ingest import ingest
+from gatehouse.pipelines.promotion import promote
+from gatehouse.pipelines.release import Judged, judge
+from gatehouse.pipelines.training import train
+from gatehouse.settings import OptionsFile
+
+if TYPE_CHECKING:
+    from tests.integration.pipelines.conftest import Lakehouse, Open
+
+    from gatehouse.lakehouse.registry import Version
+    from gatehouse.pipelines.context import Context
+
+FIRST, SECOND = "2013-10-01", "2013-12-01"
+PROPOSER, ANNA, BERT = "ada@example.org", "anna@example.org", "bert@example.org"
+_USELESS = OptionsFile.model_validate({"candidates": [{"found_by": "a mistake", "options": {"alpha": 1e6}}]})
+
+
+class Answered(CleanProcess):
+    """A clean process that gives an answer it gave before: what versions of one kind do in it is always the same."""
+
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        self._known = dict(answer)
+
+    def ask(self, request: dict[str, Any], *, limit: float) -> tuple[dict[str, Any] | None, str | None]:
+        return self._known, None
+
+    def close(self) -> None:
+        """There is none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Road:
+    """A lakehouse, seen by those who release. Policy, code and clock may be replaced."""
+
+    lakehouse: Lakehouse
+    replaced: Mapping[str, Any]
+
+    def context(self, as_of: str = SECOND) -> Context:
+        return replace(self.lakehouse.at(as_of), **self.replaced)
+
+    def under(self, **replaced: Any) -> Road:
+        """The same lakehouse with other parts of its context."""
+        return replace(self, replaced={**self.replaced, **replaced})
+
+    def policy(self, **sections: Any) -> Road:
+        """The same lakehouse under a policy of which some sections say something else."""
+        content = self.context().policy.model_dump(mode="json")
+        merged = {k: {**content[k], **v} if isinstance(v, dict) else v for k, v in sections.items()}
+        return self.under(policy=Policy.model_validate({**content, **merged}))
+
+    def later(self, moment: datetime) -> Road:
+        """The same lakehouse when the machine's clock says so."""
+        return self.under(clock=lambda: moment)
+
+    def version(self, number: str) -> Version:
+        context = self.context()
+        return context.registry.get(context.model, number)
+
+    def record(self, number: str) -> DecisionRecord:
+        return find(self.context(), self.version(number))
+
+    def judge(self, number: str, *, as_of: str = SECOND) -> Judged:
+        """Without a clean process of its own: version 1 had one, and versions 2 and 3 are of its kind."""
+        answer = self.record("1").compliance["probe"]
+        return judge(self.context(as_of), self.version(number), Answered(answer))
+
+    def decide(
+        self, number: str, who: str, *, decision: Decision = Decision.APPROVE, reason: str = "read it", **answers: str
+    ) -> Verdict:
+        named = person(who)
+        return decide(self.context(), self.version(number), decision, actor=named, reason=reason, answers=answers)[1]
+
+    def promote(self, number: str, who: str = ANNA, *, as_of: str = SECOND, **how: Any) -> Settled:
+        return promote(self.context(as_of), self.version(number), actor=person(who), **how)
+
+    def aliases(self) -> dict[str, str | None]:
+        context = self.context()
+        holders = {a: context.registry.by_alias(context.model, a) for a in (CHAMPION, PREVIOUS, CHALLENGER)}
+        return {alias: holder.version if holder else None for alias, holder in holders.items()}
+
+    def said(self) -> list[tuple[str, str | None]]:
+        """What the audit log says, oldest first: action and version."""
+        return [(e.action, e.version) for e in self.context().audit.entries()]
+
+    def files(self, number: str) -> Path:
+        """The folder of a version's files."""
+        context = self.context()
+        return context.registry.download(context.model, number)
+
+
+def person(name: str) -> Identity:
+    return Identity(name=name, established_by="the test", strength=Strength.CLAIMED)
+
+
+def held(champion: str | None, previous: str | None, challenger: str | None = None) -> dict[str, str | None]:
+    return {CHAMPION: champion, PREVIOUS: previous, CHALLENGER: challenger}
+
+
+@pytest.fixture(scope="session")
+def released(open_lakehouse: Open, tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
+    """Written once. Nobody changes it: tests get copies."""
+    lakehouse = open_lakehouse(tmp_path_factory.mktemp("released") / "lakehouse")
+    with CleanProcess() as process:
+        road = quick(Road(lakehouse=lakehouse, replaced={}))
+        first = road.context(FIRST)
+        ingest(first)
+        refresh(first)
+        judged = judge(first, train(first, proposer=PROPOSER).version, process)
+    assert judged.verdict.opens, judged.verdict.sentence()
+    road.decide("1", ANNA)
+    assert road.promote("1", as_of=FIRST).moved
+    second = road.context(SECOND)
+    ingest(second)
+    refresh(second)
+    train(second, proposer=PROPOSER)
+    train(replace(second, settings=lakehouse.configured(options=_USELESS).world.place.settings), proposer=PROPOSER)
+    road.judge("2")
+    return lakehouse
+
+
+def quick(road: Road) -> Road:
+    """The shipped policy, with a load test of 20 requests in no time."""
+    return road.policy(compliance={"requests": 20, "request_rate": 1000.0})
+
+
+@pytest.fixture
+def road(released: Lakehouse, open_lakehouse: Open, tmp_path: Path) -> Road:
+    """A copy of the lakehouse, for one test."""
+    root = tmp_path / "lakehouse"
+    shutil.copytree(released.world.place.root, root)
+    return quick(Road(lakehouse=open_lakehouse(root), replaced={}))
+
+
+@pytest.fixture
+def fresh(open_lakehouse: Open, tmp_path: Path) -> Callable[..., Road]:
+    """Opens an empty lakehouse: `fresh()`, `fresh(conf)`."""
+
+    def make(*conf: Path) -> Road:
+        return Road(lakehouse=open_lakehouse(tmp_path / "fresh", *conf), replaced={})
+
+    return make

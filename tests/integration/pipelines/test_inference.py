@@ -1,0 +1,135 @@
+"""Each event is predicted once, by the version that was champion then; what was predicted is never changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from pyspark.sql import functions as F
+
+from gatehouse.errors import DataError, NoChampion
+from gatehouse.pipelines import inference
+from gatehouse.pipelines.features import refresh
+from gatehouse.pipelines.inference import CHAMPION, Scored, infer
+from gatehouse.pipelines.ingest import ingest
+from gatehouse.pipelines.monitoring import monitor
+from gatehouse.pipelines.training import train
+
+if TYPE_CHECKING:
+    from tests.integration.pipelines.conftest import Lakehouse
+
+LOG = ("airport", "measured_at", "model_version", "predicted_at", "prediction")
+DAYS = 62 * 3  # scoring_days of three airports
+
+
+def up_to(lakehouse: Lakehouse, as_of: str) -> Scored:
+    context = lakehouse.at(as_of)
+    ingest(context)
+    refresh(context)
+    return infer(context)
+
+
+def test_the_same_run_again_adds_nothing_and_a_day_later_only_that_day(trained: Lakehouse) -> None:
+    first = infer(trained.at("2013-10-01"))
+    before, log = trained.versions(), trained.rows("predictions", "prod", *LOG)
+    again = infer(trained.at("2013-10-01"))
+    unchanged = trained.versions()
+    later = up_to(trained, "2013-10-02")
+    earlier = infer(trained.at("2013-09-15"))
+
+    assert first == again == Scored(model_version="1", run_key="20131001T000000-v1", rows=DAYS)
+    assert unchanged == before
+    assert later == Scored(model_version="1", run_key="20131002T000000-v1", rows=3)
+    assert earlier == Scored(model_version="1", run_key="20130915T000000-v1", rows=16 * 3)
+    rows = trained.rows("predictions", "prod", *LOG)
+    assert len(rows) == DAYS + 3 + 16 * 3
+    assert set(log) < set(rows)
+
+
+def test_a_new_champion_predicts_what_is_new_and_leaves_the_rest(trained: Lakehouse) -> None:
+    infer(trained.at("2013-10-01"))
+    log = set(trained.rows("predictions", "prod", *LOG))
+    second = train(trained.at("2013-10-01"), proposer="ada@example.org", hold_out_days=0).version.version
+    trained.at("2013-10-01").registry.set_alias("prod.temperature.temperature", CHAMPION, second)
+
+    same_moment = infer(trained.at("2013-10-01"))
+    next_day = up_to(trained, "2013-10-02")
+    found = monitor(trained.at("2013-10-02"))
+
+    assert (same_moment.rows, next_day.model_version, next_day.rows) == (0, "2", 3)
+    assert log < set(trained.rows("predictions", "prod", *LOG))
+    assert (found.predictions, found.labelled) == (28 * 3, 27 * 3)
+
+
+def test_predictions_stay_when_what_they_were_made_of_is_corrected(trained: Lakehouse) -> None:
+    infer(trained.at("2013-10-01"))
+    log, features = trained.rows("predictions", "prod", *LOG), trained.rows("recent_weather")
+
+    (source,) = trained.world.project.sources
+    warmer = replace(source, extract=lambda asked: source.extract(asked).withColumn("temperature", F.lit(20.0)))
+    context = trained.declaring(sources=(warmer,)).at("2013-10-01")
+    ingest(context)
+    refresh(context)
+    infer(context)
+
+    assert trained.rows("recent_weather") != features
+    assert trained.rows("predictions", "prod", *LOG) == log
+
+
+def test_without_a_champion_nothing_is_predicted_or_written(trained: Lakehouse) -> None:
+    context = trained.at("2013-10-01")
+    context.registry.delete_alias(context.model, CHAMPION)
+    before = trained.versions()
+
+    with pytest.raises(NoChampion, match=r"prod\.temperature\.temperature has no champion"):
+        infer(context)
+
+    assert trained.versions() == before
+
+
+def test_a_champion_that_needs_a_feature_which_is_gone_predicts_nothing(trained: Lakehouse) -> None:
+    project = trained.world.project
+    newer = trained.declaring(features=tuple(f for f in project.features if f != "dew_point"))
+
+    with pytest.raises(DataError, match=r"Version 1 of prod\.temperature\.temperature needs dew_point, which is no"):
+        infer(newer.at("2013-10-01"))
+
+    assert trained.rows("predictions") == []
+
+
+def test_a_champion_gets_its_features_in_its_own_order(trained: Lakehouse) -> None:
+    infer(trained.at("2013-09-15"))
+    turned = trained.declaring(features=tuple(reversed(trained.world.project.features)))
+
+    infer(turned.at("2013-10-01"))
+
+    in_order = [p for *_, p in trained.rows("predictions", "prod", "measured_at", "prediction")]
+    assert all(-10 < p < 40 for p in in_order)  # degrees; columns mixed up would give hundreds
+
+
+def test_a_run_that_was_killed_before_it_was_on_record_is_completed_without_scoring_twice(
+    trained: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(inference, "record", killed)
+        with pytest.raises(KeyboardInterrupt):
+            infer(trained.at("2013-10-01"))
+
+    assert infer(trained.at("2013-10-01")).rows == DAYS
+    assert len(trained.rows("predictions")) == DAYS
+
+
+def test_as_of_before_the_data_predicts_nothing(trained: Lakehouse) -> None:
+    assert infer(trained.at("2012-06-01")).rows == 0
+    assert trained.rows("predictions") == []
+
+
+def test_monitoring_before_anything_was_predicted_says_so(trained: Lakehouse) -> None:
+    found = monitor(trained.at("2013-10-01"))
+
+    assert (found.predictions, found.labelled, found.metrics, found.drifted) == (0, 0, {}, ())
+    assert {row[0] for row in trained.rows("monitoring_metrics", "prod", "metric")} == {"rows", "violations"}
