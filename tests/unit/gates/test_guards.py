@@ -92,6 +92,19 @@ def test_three_tiny_slices_that_look_bad_do_not_veto_a_better_model(
     assert judge_challenge(required, policy(slices={"margin": 0.06, "minimum_rows": 1})).outcome is not Outcome.PROMOTE
 
 
+@pytest.mark.broken_gate(17)
+def test_a_slice_that_is_not_required_informs_however_large_it_is(policy: Policies) -> None:
+    guarded = policy()
+    truth = Truth(gain=0.1, harm={(PRIMARY, "group=a"): -2 * guarded.slices.margin})
+    required = draw(guarded, truth, mode="superiority", rng=np.random.default_rng(1))
+    assert judge_challenge(required, guarded).outcome is Outcome.HOLD
+    shown = replace(required, required_slices=("group=b", "group=c"), informative_slices=("group=a",))
+    verdict = judge_challenge(shown, guarded)
+    assert verdict.outcome is Outcome.PROMOTE
+    told = finding(verdict, "slice group=a")
+    assert (told.informative, told.outcome) == (True, Outcome.HOLD)
+
+
 def test_a_required_slice_that_is_harmed_holds_a_version_that_is_better_on_the_whole(
     scored: Rows, challenge: Challenges, policy: Policies
 ) -> None:
