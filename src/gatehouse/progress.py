@@ -11,7 +11,7 @@ class Progress(Protocol):
     """Receives what a pipeline is doing, step by step."""
 
     @contextmanager
-    def step(self, text: str) -> Iterator[None]:
+    def step(self, text: str) -> Iterator[None]:  # noqa: ARG002 - a protocol
         """Around one piece of work that may take a while."""
         yield
 

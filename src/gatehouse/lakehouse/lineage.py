@@ -17,8 +17,8 @@ PREFIX = "gatehouse_"
 class Lineage:
     """Everything a training run read, by content where it can be. Moments are UTC.
 
-    `training_key` is the digest of all of it: the same key, the same model. `data_versions` are the Delta versions of the
-    tables read; `proposer` is who started the run.
+    `training_key` is the digest of all of it: the same key, the same model. `data_versions` are the Delta versions of
+    the tables read; `proposer` is who started the run.
     """
 
     project: str

@@ -28,9 +28,7 @@ def visible(frame: DataFrame, table: Table, as_of: datetime) -> DataFrame:
         return known
     arrived = F.col(table.late_known_at) <= moment
     masked = {*table.late, table.late_known_at}
-    return known.select(
-        *(F.when(arrived, F.col(n)).alias(n) if n in masked else F.col(n) for n in known.columns)
-    )
+    return known.select(*(F.when(arrived, F.col(n)).alias(n) if n in masked else F.col(n) for n in known.columns))
 
 
 def sample(frame: DataFrame, keys: Sequence[str], fraction: float) -> DataFrame:
