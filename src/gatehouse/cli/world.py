@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatehouse.errors import ConfigurationError, PlatformError, StorageError
+from gatehouse.errors import ConfigurationError, GatehouseError, PlatformError, StorageError
 from gatehouse.settings import Environment, Settings, find_conf, load, parse_as_of, read_file
 
 if TYPE_CHECKING:
@@ -49,11 +50,14 @@ def load_project(settings: Settings) -> Project:
         sys.path.append(str(settings.root))  # a use case may lie beside its conf/, without being installed
     try:
         project = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except GatehouseError:
+        raise
+    except Exception as error:  # whatever a use case's own code raises while it is imported
         raise ConfigurationError(
-            f"project {settings.environments.project!r} in conf/environments.yml cannot be imported: {error}.",
-            why="It names the package and attribute that declare the use case.",
-            remedy="Write `package:PROJECT`, and install the package (uv sync).",
+            f"project {settings.environments.project!r} in conf/environments.yml cannot be imported: "
+            f"{_place_in(settings.root, error)}{type(error).__name__}: {error}.",
+            why="It names the module and attribute that declare the use case.",
+            remedy=f"Mend the line, or write `module:PROJECT` for a module in {settings.root} or an installed package.",
         ) from error
     if not isinstance(project, Project):
         raise ConfigurationError(
@@ -62,6 +66,21 @@ def load_project(settings: Settings) -> Project:
             remedy="Name the attribute that holds the Project.",
         )
     return project
+
+
+def _place_in(root: Path, error: Exception) -> str:
+    """The last line of the use case's own that an error came through, `delays.py, line 12: `; empty if it came none."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{Path(error.filename).name}, line {error.lineno}: "
+    machinery = Path(__file__).parents[1]
+    own = [
+        f"{path.name}, line {frame.lineno}: "
+        for frame in traceback.extract_tb(error.__traceback__)
+        if (path := Path(frame.filename)).is_relative_to(root)
+        and not path.is_relative_to(machinery)
+        and "site-packages" not in path.parts
+    ]
+    return own[-1] if own else ""
 
 
 class Clock:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gatehouse.errors import ConfigurationError, DataError, TableNotFound
+from gatehouse.lakehouse.failures import first_line
 from gatehouse.lakehouse.point_in_time import join_features, sample, visible
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.runs import version_at
@@ -87,6 +88,7 @@ def build(context: Context, pinned: Pinned, *, after: datetime, until: datetime)
         features.append((declaration, known))
     joined = join_features(rows, features, time=events.time, lead=events.lead)
     _demand_features(context, joined)
+    _demand_sql(joined, {f"slices.{s.name}": s.expression for s in project.slices} | {"unit": project.unit.expression})
     return joined.select(
         *(c for c in joined.columns if c not in (_OUTCOME, *project.features)),
         *(F.col(f).cast("double").alias(f) for f in project.features),
@@ -109,6 +111,7 @@ def _derived(context: Context, rows: DataFrame) -> DataFrame:
     project = context.project
     table = project.event_table
     late = {*table.late, table.late_known_at}
+    _demand_sql(rows, {"label": project.label.expression})
     label = F.expr(project.label.expression).cast("double")
     rows = rows.select(
         *(c for c in rows.columns if c not in late),
@@ -135,3 +138,24 @@ def _demand_features(context: Context, joined: DataFrame) -> None:
             why=f"Project {context.project.name} declares them as features of its model.",
             remedy="Add them to a feature table or to `derive`, or take them out of `features`.",
         )
+
+
+def _demand_sql(frame: DataFrame, expressions: Mapping[str, str]) -> None:
+    """ConfigurationError names the first of the project's expressions that the engine cannot evaluate on the frame."""
+    from pyspark.errors import PySparkException
+    from pyspark.sql import functions as F
+
+    try:
+        _ = frame.select(*(F.expr(e) for e in expressions.values())).schema
+    except PySparkException:
+        _ = frame.schema  # if this fails too, it is the rows that cannot be computed, not an expression
+        for role, expression in expressions.items():
+            try:
+                _ = frame.select(F.expr(expression)).schema
+            except PySparkException as error:
+                raise ConfigurationError(
+                    f"{role} of the project cannot be evaluated: {expression!r}: {first_line(error)}",
+                    why="It is Spark SQL over the columns of an event.",
+                    remedy=f"Correct it. There are: {', '.join(c for c in frame.columns if not c.startswith('_'))}.",
+                ) from error
+        raise

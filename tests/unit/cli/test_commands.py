@@ -197,6 +197,30 @@ def test_a_project_that_is_none_ends_with_3(gatehouse: Gatehouse, project: str, 
     assert not Path(".lakehouse").exists()
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("PROJECT = Project(", "line 1: SyntaxError: '(' was never closed"),
+        ("\nPROJECT = Progekt()", "line 2: NameError: name 'Progekt' is not defined."),
+        (
+            "from gatehouse.project import Project\nPROJECT = Project(\n    name='trams'\n)",
+            "line 2: TypeError: Project.__init__() missing",
+        ),
+    ],
+)
+def test_a_mistake_in_the_use_case_is_named_with_its_line(gatehouse: Gatehouse, source: str, said: str) -> None:
+    module = f"use_case_{abs(hash(source))}"  # Python imports a name once
+    Path(f"{module}.py").write_text(source, encoding="utf-8")
+    environments = Path("conf/environments.yml")
+    text = environments.read_text(encoding="utf-8")
+    environments.write_text(text.replace("flight_delays:PROJECT", f"{module}:PROJECT"), encoding="utf-8")
+
+    ended = gatehouse("status")
+
+    assert ended.code == 3
+    assert f"{module}.py, {said}" in ended.err
+
+
 @pytest.mark.parametrize("file", [*FILES, *(f"{stem}.yml" for stem in FILES)])
 def test_the_schema_of_a_file_is_printed_as_json(gatehouse: Gatehouse, file: str) -> None:
     ended = gatehouse("schema", file)
