@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from gatehouse.pipelines.context import Context
 
 ROOT = Path(__file__).parents[3]
-FLIGHTS = ROOT / "conf"
-TEMPERATURE = ROOT / "examples" / "temperature" / "conf"
+CONF = {"flights": ROOT / "conf", "temperature": ROOT / "examples" / "temperature" / "conf"}
 TRAINED = "2013-10-01"
 
 
@@ -90,10 +89,10 @@ Open = Callable[..., Lakehouse]
 
 @pytest.fixture(scope="session")
 def open_lakehouse(spark: SparkSession, engine: Engine, mlflow_template: Path) -> Open:
-    """`open_lakehouse(folder, conf)`. MLflow's database is there already: making it takes a second."""
+    """`open_lakehouse(folder, "flights")`. MLflow's database is there already: making it takes a second."""
 
-    def make(root: Path, conf: Path = TEMPERATURE, **differing: Any) -> Lakehouse:
-        settings = load(conf)
+    def make(root: Path, use_case: str = "temperature", **differing: Any) -> Lakehouse:
+        settings = load(CONF[use_case])
         root.mkdir(parents=True, exist_ok=True)
         if not (root / mlflow_template.name).exists():
             shutil.copy(mlflow_template, root)
@@ -203,7 +202,7 @@ class Raw:
 @pytest.fixture
 def raw() -> Raw:
     """A source without rows."""
-    return Raw(table=load_project(load(TEMPERATURE)).sources[0].table)
+    return Raw(table=load_project(load(CONF["temperature"])).sources[0].table)
 
 
 @pytest.fixture
