@@ -229,7 +229,7 @@ def _assemble(
     )
     if not totals:
         raise EvaluationError(
-            f"No row can be evaluated: {refusals.without_label:,} without a label. {refusals.faults or ''}",
+            f"No row can be evaluated: {refusals.without_label:,} without a label. {refusals.faults or ''}".rstrip(),
             why="Without rows there is nothing to measure.",
             remedy="Check the window of the hold-out, and that its labels have arrived.",
         )

@@ -49,6 +49,36 @@ def gather(statistics: UnitStatistics, question: Question) -> ChallengeEvidence:
     """
     faults = _faults(statistics)
     slices = [key.name for key in statistics.slices if key.column]
+    return _evidence(
+        question,
+        units=len(statistics.units),
+        rows=int(statistics.sums.rows[statistics.slice(_WHOLE)].sum()),
+        informative_slices=tuple(name for name in slices if name not in question.required_slices),
+        comparisons=() if faults else _comparisons(statistics, question),
+        stability=stability(statistics, question.opponent),
+        faults=faults,
+    )
+
+
+def nothing_measured(question: Question, reason: str) -> ChallengeEvidence:
+    """The evidence where no row could be judged, and why: from it, too, the judge says all that is wrong."""
+    missing = Reading(value=None, missing=reason)
+    unknown = Stability(
+        negative_flips=missing, score_shift=missing, calibration_error=missing, opponent_calibration_error=missing
+    )
+    return _evidence(question, units=0, rows=0, informative_slices=(), comparisons=(), stability=unknown, faults=reason)
+
+
+def _evidence(
+    question: Question,
+    *,
+    units: int,
+    rows: int,
+    informative_slices: tuple[str, ...],
+    comparisons: tuple[Comparison | Unmeasured, ...],
+    stability: Stability,
+    faults: str | None,
+) -> ChallengeEvidence:
     return ChallengeEvidence(
         mode=question.mode,
         mode_reason=question.mode_reason,
@@ -58,17 +88,17 @@ def gather(statistics: UnitStatistics, question: Question) -> ChallengeEvidence:
         primary_metric=question.primary_metric.name,
         guardrail_metrics=tuple(m.name for m in question.guardrail_metrics),
         required_slices=tuple(question.required_slices),
-        informative_slices=tuple(name for name in slices if name not in question.required_slices),
+        informative_slices=informative_slices,
         hold_out=HoldOut(
             start=question.window.start,
             end=question.window.end,
-            units=len(statistics.units),
-            rows=int(statistics.sums.rows[statistics.slice(_WHOLE)].sum()),
+            units=units,
+            rows=rows,
             label_share=question.label_share,
             judged_before=question.judged_before,
         ),
-        comparisons=() if faults else _comparisons(statistics, question),
-        stability=stability(statistics, question.opponent),
+        comparisons=comparisons,
+        stability=stability,
         faults=faults,
     )
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gatehouse.errors import DataError
+from gatehouse.errors import DataError, EvaluationError
 from gatehouse.evaluation.statistics import collect
 from gatehouse.gates.admissibility import choose_mode
 from gatehouse.gates.evidence import ChallengeEvidence, Contender
-from gatehouse.gates.gather import Question, gather
+from gatehouse.gates.gather import Question, gather, nothing_measured
 from gatehouse.gates.policy import Policy
 from gatehouse.lakehouse.lineage import Lineage
 from gatehouse.pipelines.context import Context
@@ -21,6 +21,7 @@ from gatehouse.project import Window
 
 if TYPE_CHECKING:
     from gatehouse.lakehouse.registry import Version
+    from gatehouse.project import Project
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,16 +54,6 @@ def challenge(context: Context, candidate: Version, champion: Version | None, po
         *predictors,
         *(F.col(slice_column(s.name)).alias(s.name) for s in project.slices),
     )
-    statistics = collect(
-        scored,
-        unit=UNIT,
-        label=project.label.name,
-        predictions={name: name for name in predictors},
-        slices=[s.name for s in project.slices],
-        metrics=project.metrics,
-        task=project.task,
-        classes=len(project.classes),
-    )
     question = Question(
         candidate=Contender(kind="candidate", version=candidate.version, training=training_of(context, mine, rows)),
         opponent=opponent,
@@ -71,12 +62,31 @@ def challenge(context: Context, candidate: Version, champion: Version | None, po
         unit=project.unit.name,
         primary_metric=project.primary_metric,
         guardrail_metrics=project.guardrail_metrics,
-        required_slices=[f"{s.name}={value}" for s in project.slices if s.required for value in s.values],
+        required_slices=required_slices(project),
         window=Window(start=rows.start, end=rows.end),
         label_share=rows.label_share,
         judged_before=judged_before(context, rows, candidate.version),
     )
-    return Challenged(evidence=gather(statistics, question), data_versions=rows.pinned.as_text())
+    try:
+        statistics = collect(
+            scored,
+            unit=UNIT,
+            label=project.label.name,
+            predictions={name: name for name in predictors},
+            slices=[s.name for s in project.slices],
+            metrics=project.metrics,
+            task=project.task,
+            classes=len(project.classes),
+        )
+        evidence = gather(statistics, question)
+    except EvaluationError as error:
+        evidence = nothing_measured(question, error.what)
+    return Challenged(evidence=evidence, data_versions=rows.pinned.as_text())
+
+
+def required_slices(project: Project) -> list[str]:
+    """As evidence names them."""
+    return [f"{s.name}={value}" for s in project.slices if s.required for value in s.values]
 
 
 def _opponent(

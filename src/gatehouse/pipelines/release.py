@@ -22,7 +22,7 @@ from gatehouse.gates.refit import judge_refit
 from gatehouse.gates.replay import replay
 from gatehouse.gates.verdict import Outcome, Verdict
 from gatehouse.lakehouse.lineage import PREFIX, Lineage
-from gatehouse.pipelines.challenge import Challenged, challenge, predict_with
+from gatehouse.pipelines.challenge import Challenged, challenge, predict_with, required_slices
 from gatehouse.pipelines.clean_process import CleanProcess
 from gatehouse.pipelines.compliance import examine
 from gatehouse.pipelines.context import Context
@@ -37,6 +37,7 @@ from gatehouse.pipelines.training import train_again
 
 if TYPE_CHECKING:
     from gatehouse.lakehouse.registry import Version
+    from gatehouse.project import Project
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,7 +112,8 @@ def _judge(context: Context, candidate: Version, champion: Version | None, proce
         against = f"version {champion.version}" if champion else f"the {policy.first}"
         with context.progress.step(f"compare version {candidate.version} with {against} on the hold-out"):
             met = challenge(context, candidate, champion, policy)
-        refuse_undecidable(context, met.evidence, policy)
+        if met.evidence.faults is None:
+            refuse_undecidable(context, met.evidence, policy)
         findings = (*findings, *judge_challenge(met.evidence, policy).findings)
     lineage = Lineage.from_tags(candidate.tags, candidate.version)
     refit = None
@@ -226,7 +228,23 @@ def _holds(context: Context, record: DecisionRecord, champion: Version | None) -
         and record.policy.digest == context.policy.digest()
         and record.as_of == context.as_of
         and (record.opponent is None or record.opponent.version == opponent)
+        and _asks_the_same(context.project, record)
         and all(context.registry.digest(context.model, v) == digest for v, digest in files.items())
         and context.now < record.expires_at
         and replay(record, judges()).same
+    )
+
+
+def _asks_the_same(project: Project, record: DecisionRecord) -> bool:
+    """Whether the project still declares what the record's evidence was gathered for."""
+    columns = {"forbidden": project.forbidden, "late": project.event_table.late, "known": project.features}
+    question: dict[str, object] = {
+        "unit": project.unit.name,
+        "primary_metric": project.primary_metric.name,
+        "guardrail_metrics": [m.name for m in project.guardrail_metrics],
+        "required_slices": required_slices(project),
+    }
+    asked = record.challenge or question
+    return all(list(record.compliance[name]) == list(declared) for name, declared in columns.items()) and all(
+        asked[name] == declared for name, declared in question.items()
     )

@@ -24,6 +24,8 @@ def smoke_test(context: Context) -> Callable[[str], str | None]:
         try:
             if not rows:
                 rows.append(ordinary_rows(context))
+            if rows[0].empty:
+                return f"there is no event before {context.as_of:%Y-%m-%d} to try it on, within the days of a hold-out"
             known = context.registry.get(context.model, version)
             folder = context.registry.download(context.model, version)
             features = features_of(context, folder, known)

@@ -2,13 +2,13 @@
 
 version 1   first deployment on 1 October 2013, compared with the baseline, approved by Anna: the champion
 version 2   trained on 1 December, compared with version 1: PROMOTE, and nobody has approved it
-version 3   trained on 1 December to be worse, and not judged yet
+version 3   trained on 1 December by other code, always 3 degrees too warm, and not judged yet
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -30,9 +30,10 @@ from gatehouse.pipelines.ingest import ingest
 from gatehouse.pipelines.promotion import promote
 from gatehouse.pipelines.release import Judged, judge
 from gatehouse.pipelines.training import train
-from gatehouse.settings import OptionsFile
+from gatehouse.project import Estimator, FittedModel, Options, Trial
 
 if TYPE_CHECKING:
+    import pandas as pd
     from tests.integration.pipelines.conftest import Lakehouse, Open
 
     from gatehouse.lakehouse.registry import Version
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 FIRST, SECOND = "2013-10-01", "2013-12-01"
 PROPOSER, ANNA, BERT = "ada@example.org", "anna@example.org", "bert@example.org"
-_USELESS = OptionsFile.model_validate({"candidates": [{"found_by": "a mistake", "options": {"alpha": 1e6}}]})
 
 
 class Answered(CleanProcess):
@@ -141,9 +141,34 @@ def released(open_lakehouse: Open, tmp_path_factory: pytest.TempPathFactory) -> 
     ingest(second)
     refresh(second)
     train(second, proposer=PROPOSER)
-    train(replace(second, settings=lakehouse.configured(options=_USELESS).world.place.settings), proposer=PROPOSER)
+    train(warm(second, degrees=3.0), proposer=PROPOSER)
     road.judge("2")
     return lakehouse
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Warm:
+    """The project's estimator, told that it is always warmer than it is."""
+
+    own: Estimator
+    degrees: float
+
+    @property
+    def requirements(self) -> Sequence[str]:
+        return self.own.requirements
+
+    def search_space(self, trial: Trial) -> Options:
+        return self.own.search_space(trial)
+
+    def fit(self, features: pd.DataFrame, label: pd.Series[Any], options: Options, *, seed: int) -> FittedModel:
+        return self.own.fit(features, label + self.degrees, options, seed=seed)
+
+
+def warm(context: Context, *, degrees: float) -> Context:
+    """The context with another estimator: other code, so another version."""
+    estimator = Warm(own=context.project.estimator, degrees=degrees)
+    code = replace(context.code, training_digest=f"{degrees}")
+    return replace(context, project=replace(context.project, estimator=estimator), code=code)
 
 
 def quick(road: Road) -> Road:
@@ -154,8 +179,11 @@ def quick(road: Road) -> Road:
 @pytest.fixture
 def road(released: Lakehouse, open_lakehouse: Open, tmp_path: Path) -> Road:
     """A copy of the lakehouse, for one test."""
+    from mlflow.tracking._tracking_service import utils
+
     root = tmp_path / "lakehouse"
     shutil.copytree(released.world.place.root, root)
+    utils._artifact_repos_cache.clear()  # a process remembers where the files of a run lie, and copies share their runs
     return quick(Road(lakehouse=open_lakehouse(root), replaced={}))
 
 
