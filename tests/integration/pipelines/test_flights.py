@@ -14,6 +14,7 @@ from gatehouse.pipelines.features import refresh
 from gatehouse.pipelines.inference import CHAMPION, Scored, infer
 from gatehouse.pipelines.ingest import Ingested, ingest
 from gatehouse.pipelines.monitoring import Monitored, monitor
+from gatehouse.pipelines.quality import expectations_of
 from gatehouse.pipelines.training import Trained, train
 from gatehouse.settings import OptionsFile
 
@@ -99,6 +100,6 @@ def test_what_arrives_late_is_merged_and_what_is_impossible_is_set_aside(spring:
     assert flights.updated == in_the_air
     assert (weather.table, planes) == ("weather", Ingested(table="planes"))
     assert aside == (pytest.approx(1048.36, abs=0.01), "wind_speed_is_possible")
-    assert len(counted) == 2 * sum(len(s.table.expectations) for s in PROJECT.sources)
+    assert len(counted) == 2 * sum(len(expectations_of(s.table)) for s in PROJECT.sources)
     zero = [name for _, name, rows, violations in counted if rows > 50_000 and violations == 0]
     assert "origin_is_served" in zero
