@@ -57,7 +57,9 @@ def train_on_broken_data(context: Context, columns: Sequence[str], *, proposer: 
     """The archive of one source was filled in afterwards, by people who knew how each event had ended."""
     broken = replace(context.project, estimator=_Misled(context.project.estimator, tuple(columns)))
     code = replace(context.code, training_digest=sha256(b"broken " + context.code.training_digest.encode()).hexdigest())
-    return train(replace(context, project=broken, code=code), proposer=proposer).version
+    one = context.settings.options.model_copy(update={"candidates": context.settings.options.candidates[:1]})
+    settings = context.settings.model_copy(update={"options": one})
+    return train(replace(context, project=broken, code=code, settings=settings), proposer=proposer).version
 
 
 @dataclass(frozen=True, slots=True)

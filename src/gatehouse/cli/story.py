@@ -18,6 +18,7 @@ from gatehouse.errors import GatehouseError, StateError
 from gatehouse.gates.approval import Decision
 from gatehouse.gates.identity import Identity, Strength
 from gatehouse.gates.promotion import Kind
+from gatehouse.gates.verdict import Verdict
 from gatehouse.pipelines.approval import decide
 from gatehouse.pipelines.clean_process import CleanProcess
 from gatehouse.pipelines.features import refresh
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from gatehouse.pipelines.context import Context
     from gatehouse.progress import Progress
 
+_MOST_REASONS = 2
 DEVELOPER, APPROVER, SCHEDULE = "developer@example.org", "approver@example.org", "schedule"
 
 
@@ -119,21 +121,23 @@ class Story:
 
     def _challenger(self, prod: Context) -> Version:
         self._chapter("a challenger has seen what came since, and meets the champion on days that neither has seen")
-        candidate = train(prod, proposer=SCHEDULE).version
-        if not self._was_live(prod, candidate):
-            judged = self._judge(prod, candidate)
-            if judged.verdict.opens:
-                self._approve_and_promote(prod, judged)
+        with CleanProcess() as early:  # it imports while this process trains
+            candidate = train(prod, proposer=SCHEDULE).version
+            if not self._was_live(prod, candidate):
+                judged = self._judge(prod, candidate, early)
+                if judged.verdict.opens:
+                    self._approve_and_promote(prod, judged)
         return candidate
 
     def _turned_away(self, prod: Context, honest: Version) -> None:
         features = next(f.features for f in prod.project.feature_tables if f.table.name == self._demo.broken_table)
         self._chapter(f"a candidate that learnt from a broken {self._demo.broken_table}")
-        self._judge(prod, train_on_broken_data(prod, features, proposer=DEVELOPER))
+        with CleanProcess() as early:
+            self._judge(prod, train_on_broken_data(prod, features, proposer=DEVELOPER), early)
         self._chapter(f"a candidate that sees {self._demo.leaked_column}")
         known = [v for v in prod.registry.versions(prod.model) if self._demo.leaked_column in v.source]
-        candidate = known[0] if known else self._leaky(prod, honest)
-        self._judge(prod, candidate)
+        with CleanProcess() as early:
+            self._judge(prod, known[0] if known else self._leaky(prod, honest), early)
 
     def _leaky(self, prod: Context, honest: Version) -> Version:
         with prod.progress.step("train on what is known only afterwards"):
@@ -153,7 +157,10 @@ class Story:
 
     def _judge(self, context: Context, candidate: Version, process: CleanProcess | None = None) -> Judged:
         judged = judge(context, candidate, process)
-        show_verdict(self._console, judged.verdict, every=False)
+        deciding = judged.verdict.deciding
+        show_verdict(self._console, Verdict(deciding[:_MOST_REASONS]), every=False)
+        if (more := len(deciding) - _MOST_REASONS) > 0 and not judged.verdict.opens:
+            self._console.print(f"    and {more} more: gatehouse why {judged.record.promoted.version}", style="dim")
         return judged
 
     def _try_own_approval(self, context: Context, judged: Judged) -> None:
