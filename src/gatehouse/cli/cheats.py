@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from gatehouse.lakehouse.lineage import Lineage
+from gatehouse.lakehouse.lineage import PREFIX, Lineage
 from gatehouse.lakehouse.point_in_time import visible
 from gatehouse.pipelines.dataset import EVENT_TIME, build, pin
 from gatehouse.pipelines.training import IMPORTANCES, train
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 def train_on_an_outcome(context: Context, honest: Version, column: str, *, proposer: str) -> Version:
     """What happens in many a notebook: the training set is joined with a column that is known only afterwards."""
+    key = sha256(f"{column} {honest.tags[f'{PREFIX}training_key']}".encode()).hexdigest()
+    for known in context.registry.versions(context.model):
+        if known.tags.get(f"{PREFIX}training_key") == key:
+            return known
     from mlflow.models import infer_signature
     from pyspark.sql import functions as F
 
@@ -38,7 +42,7 @@ def train_on_an_outcome(context: Context, honest: Version, column: str, *, propo
     options = settings.options.candidates[0].options
     model = project.estimator.fit(rows[names], rows[label], options, seed=settings.training.seed)
     lineage = Lineage.from_tags(honest.tags, honest.version)
-    tags = replace(lineage, proposer=proposer, training_key=sha256(column.encode()).hexdigest()).to_tags()
+    tags = replace(lineage, proposer=proposer, training_key=key).to_tags()
     with context.tracking.run(f"training with {column}", tags={}) as run:
         run.log_dict({"mean_absolute_contribution": dict(model.importances(rows[names]))}, IMPORTANCES)
         example = rows[names].head(5)

@@ -135,13 +135,10 @@ class Story:
         with CleanProcess() as early:
             self._judge(prod, train_on_broken_data(prod, features, proposer=DEVELOPER), early)
         self._chapter(f"a candidate that sees {self._demo.leaked_column}")
-        known = [v for v in prod.registry.versions(prod.model) if self._demo.leaked_column in v.source]
         with CleanProcess() as early:
-            self._judge(prod, known[0] if known else self._leaky(prod, honest), early)
-
-    def _leaky(self, prod: Context, honest: Version) -> Version:
-        with prod.progress.step("train on what is known only afterwards"):
-            return train_on_an_outcome(prod, honest, self._demo.leaked_column, proposer=DEVELOPER)
+            with prod.progress.step("train on what is known only afterwards"):
+                leaky = train_on_an_outcome(prod, honest, self._demo.leaked_column, proposer=DEVELOPER)
+            self._judge(prod, leaky, early)
 
     def _rollback(self, prod: Context) -> None:
         self._chapter("something looks wrong at night: back to the champion before")
