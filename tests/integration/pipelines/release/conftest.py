@@ -27,7 +27,7 @@ from gatehouse.pipelines.clean_process import CleanProcess
 from gatehouse.pipelines.decisions import find
 from gatehouse.pipelines.features import refresh
 from gatehouse.pipelines.ingest import ingest
-from gatehouse.pipelines.promotion import promote
+from gatehouse.pipelines.promotion import promote, rollback
 from gatehouse.pipelines.release import Judged, judge
 from gatehouse.pipelines.training import train
 from gatehouse.project import Estimator, FittedModel, Options, Trial
@@ -100,6 +100,11 @@ class Road:
 
     def promote(self, number: str, who: str = ANNA, *, as_of: str = SECOND, **how: Any) -> Settled:
         return promote(self.context(as_of), self.version(number), actor=person(who), **how)
+
+    def rollback(
+        self, who: str = ANNA, *, dry_run: bool = False, reason: str = "it drifts"
+    ) -> tuple[str, tuple[str, ...], Settled | None]:
+        return rollback(self.context(), actor=person(who), reason=reason, dry_run=dry_run)
 
     def aliases(self) -> dict[str, str | None]:
         context = self.context()

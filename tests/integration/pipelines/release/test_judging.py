@@ -24,11 +24,13 @@ from gatehouse.gates.replay import replay
 from gatehouse.gates.verdict import Outcome
 from gatehouse.lakehouse.lineage import Lineage
 from gatehouse.pipelines.challenge import challenge
+from gatehouse.pipelines.clean_process import CleanProcess
 from gatehouse.pipelines.dataset import pin
 from gatehouse.pipelines.features import refresh
 from gatehouse.pipelines.hold_out import hold_out, training_of
 from gatehouse.pipelines.ingest import ingest
 from gatehouse.pipelines.judges import judges
+from gatehouse.pipelines.release import judge
 from gatehouse.pipelines.training import train
 from gatehouse.project import Column
 from gatehouse.settings import parse_as_of
@@ -120,15 +122,6 @@ def test_a_better_version_wins_and_the_two_swapped_give_the_mirrored_verdict(roa
     forth, back = differences(wins), differences(loses)
     assert forth["rmse", "all"] > 1
     assert back == pytest.approx({where: -difference for where, difference in forth.items()})
-
-
-def test_whoever_was_turned_away_challenges_nobody(road: Road) -> None:
-    context = road.context()
-    context.registry.set_alias(context.model, CHALLENGER, "3")
-
-    road.judge("3")
-
-    assert road.aliases()[CHALLENGER] is None
 
 
 # What is never a yes
@@ -354,11 +347,28 @@ def test_a_champion_that_was_never_judged_is_not_compared_with_itself(road: Road
         road.judge("3")
 
 
-@pytest.mark.parametrize("changed", ["policy", "champion", "as_of", "files", "champion's files", "time"])
+class Asked(Exception):
+    """Somebody wants to know how the version behaves, so it is being judged."""
+
+
+class Asks(CleanProcess):
+    def __init__(self) -> None:
+        """Nothing is started."""
+
+    def ask(self, request: dict[str, Any], *, limit: float) -> tuple[dict[str, Any] | None, str | None]:
+        raise Asked
+
+    def close(self) -> None:
+        """Nothing is there."""
+
+
+@pytest.mark.parametrize("changed", ["policy", "project", "champion", "as_of", "files", "champion's files", "time"])
 def test_what_would_be_judged_otherwise_today_is_judged_again(road: Road, changed: str) -> None:
     before, as_of = road.record("2"), "2013-12-01"
     if changed == "policy":
         road = road.policy(primary={"margin": 0.6})
+    elif changed == "project":
+        road = road.under(project=replace(road.context().project, forbidden=("airport",)))
     elif changed == "champion":
         context = road.context()
         context.registry.set_alias(context.model, CHAMPION, "3")
@@ -369,11 +379,8 @@ def test_what_would_be_judged_otherwise_today_is_judged_again(road: Road, change
     else:
         (road.files("1" if changed == "champion's files" else "2") / "note.txt").write_text("changed")
 
-    judged = road.judge("2", as_of=as_of)
-
-    assert not judged.reused
-    assert judged.record != before
-    assert road.record("2") == judged.record
+    with pytest.raises(Asked):
+        judge(road.context(as_of), road.version("2"), Asks())
 
 
 def test_of_two_releases_at_once_the_second_is_told_to_wait(road: Road) -> None:
