@@ -108,5 +108,9 @@ def _is_of_the_disk(error: Exception) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    """SQLAlchemy adds the statement and a link, servers add pages of HTML: the first line says it."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:500]
+    """SQLAlchemy adds the statement and a link, servers add pages of HTML: the first line says it.
+
+    Where SQLAlchemy wrote by itself, it says that first.
+    """
+    lines = [line for line in str(error).strip().splitlines() if not line.startswith("(raised as a result of ")]
+    return (lines or [type(error).__name__])[0][:500]
