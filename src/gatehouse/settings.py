@@ -128,9 +128,7 @@ class MonitoringFile(_Closed):
 class DemoFile(_Closed):
     """conf/demo.yml"""
 
-    first_release: date = Field(
-        description="Production knows everything up to this day, and releases."
-    )
+    first_release: date = Field(description="Production knows everything up to this day, and releases.")
     monitored: date = Field(description="The champion has scored up to this day, and labels have arrived.")
     challenged: date = Field(description="A challenger meets the champion on the hold-out before this day.")
     broken_table: str = Field(description="Feature table whose columns mislead the candidate that has to be held.")

@@ -38,10 +38,7 @@ def take_over(context: Context, origin: Context, version: Version, *, actor: Ide
     files = origin.registry.digest(origin.model, promoted)
     mark = f"{origin.model}/{promoted}"
     for known in context.registry.versions(context.model):
-        if (
-            known.tags.get(COPIED_FROM) == mark
-            and context.registry.digest(context.model, known.version) == files
-        ):
+        if known.tags.get(COPIED_FROM) == mark and context.registry.digest(context.model, known.version) == files:
             context.progress.note(f"Version {known.version} is that copy already.")
             return known
     copied = context.registry.copy(origin.model, promoted, to=context.model)
