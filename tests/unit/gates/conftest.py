@@ -73,7 +73,7 @@ def challenge_of(
     classes: int = 0,
 ) -> ChallengeEvidence:
     """The evidence of a frame with the columns day, late, origin, candidate and that of the opponent's kind."""
-    predictions = {kind: kind for kind in (opponent.kind, "candidate") if kind != "threshold"}
+    predictions: dict[str, str] = {kind: kind for kind in (opponent.kind, "candidate") if kind != "threshold"}
     statistics = collect(
         frame,
         unit="day",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -87,7 +88,7 @@ def test_a_perfect_model_beats_one_that_always_says_the_same_whatever_the_metric
         frame["late"] = np.random.default_rng(1).gamma(2.0, 10.0, len(frame))
         frame["candidate"], frame["champion"] = frame["late"], 0.0
     elif task is Task.MULTICLASS:
-        frame["candidate"] = list(np.eye(2)[frame["late"].to_numpy(dtype=int)])
+        frame["candidate"] = pd.Series(list(np.eye(2)[frame["late"].to_numpy(dtype=int)]))
         frame["champion"] = [np.array([1.0, 0.0])] * len(frame)
     else:
         frame["candidate"], frame["champion"] = frame["late"], 0.0
@@ -98,7 +99,7 @@ def test_a_perfect_model_beats_one_that_always_says_the_same_whatever_the_metric
     assert judge_challenge(perfect, wide).outcome is Outcome.PROMOTE
 
 
-def damaged(evidence: ChallengeEvidence, metric: str, **changes: object) -> ChallengeEvidence:
+def damaged(evidence: ChallengeEvidence, metric: str, **changes: Any) -> ChallengeEvidence:
     def change(c: Comparison) -> Comparison:
         return replace(c, **changes) if (c.metric, c.slice) == (metric, ALL) else c
 
