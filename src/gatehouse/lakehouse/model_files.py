@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +40,8 @@ def load(folder: Path, named: str) -> Predictor:
     """The stored model, through MLflow's pyfunc; ModelDoesNotLoad says what went wrong. `named` is for that message."""
     mlflow = import_mlflow()
     try:
-        predictor: Predictor = mlflow.pyfunc.load_model(str(folder))
+        with _no_bytecode():
+            predictor: Predictor = mlflow.pyfunc.load_model(str(folder))
     except Exception as error:
         raise ModelDoesNotLoad(
             f"{named} does not load: {type(error).__name__}: {error}",
@@ -45,6 +49,16 @@ def load(folder: Path, named: str) -> Predictor:
             remedy="Compare its requirements.txt with this environment, and train it again if its files are damaged.",
         ) from error
     return predictor
+
+
+@contextmanager
+def _no_bytecode() -> Iterator[None]:
+    """A model that brings code along would get a `__pycache__` among its files, and with it another digest."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def _files(folder: Path) -> list[Path]:

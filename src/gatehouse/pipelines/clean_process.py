@@ -17,14 +17,14 @@ _SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "GIT_PYTHON_REFRESH": "quiet"}
 class CleanProcess:
     """`gates.probe`, started early: it imports what it needs, which takes seconds, and waits for its one request.
 
-    Python is isolated (no current folder on its path, no PYTHON* variables), and of the environment it sees only what
-    programs need to run.
+    Python is isolated (no current folder on its path, no PYTHON* variables), writes no bytecode (it would lie among the
+    model's files), and of the environment it sees only what programs need to run.
     """
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="gatehouse-probe-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "gatehouse.gates.probe"],
+            [sys.executable, "-I", "-B", "-m", "gatehouse.gates.probe"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, reduce
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatehouse.project import Predictor, Task
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     import pandas as pd
     import pyarrow as pa
@@ -99,6 +98,6 @@ def _array(values: Any, kind: str, rows: int) -> pa.Array:
 
 @cache
 def _model(path: str) -> Any:
-    import mlflow.pyfunc
+    from gatehouse.lakehouse import model_files
 
-    return mlflow.pyfunc.load_model(path)
+    return model_files.load(Path(path), f"The model in {path}")
