@@ -89,7 +89,7 @@ def test_a_perfect_model_beats_one_that_always_says_the_same_whatever_the_metric
         frame["candidate"], frame["champion"] = frame["late"], 0.0
     elif task is Task.MULTICLASS:
         frame["candidate"] = pd.Series(list(np.eye(2)[frame["late"].to_numpy(dtype=int)]))
-        frame["champion"] = [np.array([1.0, 0.0])] * len(frame)
+        frame["champion"] = pd.Series([np.array([1.0, 0.0])] * len(frame))
     else:
         frame["candidate"], frame["champion"] = frame["late"], 0.0
     primary = {"margin": 1e-6, "suspicious_gain": 1e9}
