@@ -34,7 +34,9 @@ def command(found: dict[str, Path | None], picture: Path | None) -> None:
 
     console = Console(highlight=False, record=picture is not None, width=100 if picture is not None else None)
     with open_world(place(found)) as world:
-        Story(world, console, TerminalProgress(console)).tell()
+        # A picture is of what happened; the seconds of every step go to the terminal only.
+        progress = TerminalProgress() if picture is not None else TerminalProgress(console)
+        Story(world, console, progress).tell()
     if picture is not None:
         picture.parent.mkdir(parents=True, exist_ok=True)
         console.save_svg(str(picture), title="gatehouse demo")

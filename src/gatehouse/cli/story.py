@@ -197,7 +197,8 @@ class Story:
             ("gatehouse ui", "runs and models, in MLflow's own pages"),
         ):
             self._console.print(f"  [bold]{command:<32}[/bold]{what}")
-        self._console.print(f"  [bold]{'report':<32}[/bold]{report}")
+        shown = report.relative_to(context.root.parent)
+        self._console.print(f"  [bold]{'report':<32}[/bold]{shown}")
         memory = peak_memory()
         cost = f", {memory:.1f} GiB of memory at most" if memory else ""
         self._console.print(f"\n[green]Done[/green] in {seconds:.0f} s{cost}.")

@@ -233,7 +233,7 @@ def _propose(context: Context, found: tuple[Tried, ...], run: Run) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump({"candidates": best}, sort_keys=False), encoding="utf-8")
     context.progress.note(
-        f"Best options written to {path.name}; production sees them once they are in conf/options.yml: {path}"
+        f"Best options in {path.relative_to(context.root.parent)}; production considers them once they are in conf/."
     )
 
 
