@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from gatehouse.errors import ConfigurationError, StateError
+from gatehouse.errors import ConfigurationError, DataError, StateError, StorageError
 from gatehouse.gates.evidence import ALL, ChallengeEvidence
 from gatehouse.gates.planner import Plan, plan
 from gatehouse.gates.policy import Policy
@@ -72,7 +72,7 @@ def _held(context: Context) -> Iterator[ChallengeEvidence]:
     for version in context.registry.versions(context.model):
         try:
             record = find(context, version)
-        except StateError:
+        except (StateError, DataError, StorageError):
             continue
         if record.challenge is not None and record.opponent is not None and record.opponent.kind != "threshold":
             yield ChallengeEvidence.from_record(record.challenge)

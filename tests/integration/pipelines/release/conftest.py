@@ -181,15 +181,24 @@ def quick(road: Road) -> Road:
     return road.policy(compliance={"requests": 20, "request_rate": 1000.0})
 
 
-@pytest.fixture
-def road(released: Lakehouse, open_lakehouse: Open, tmp_path: Path) -> Road:
-    """A copy of the lakehouse, for one test."""
+@pytest.fixture(scope="session")
+def copied(open_lakehouse: Open) -> Callable[[Lakehouse, Path], Road]:
+    """`copied(lakehouse, root)`: the same again, to be changed."""
     from mlflow.tracking._tracking_service import utils
 
-    root = tmp_path / "lakehouse"
-    shutil.copytree(released.world.place.root, root)
-    utils._artifact_repos_cache.clear()  # a process remembers where the files of a run lie, and copies share their runs
-    return quick(Road(lakehouse=open_lakehouse(root), replaced={}))
+    def copy(lakehouse: Lakehouse, root: Path) -> Road:
+        shutil.copytree(lakehouse.world.place.root, root)
+        # A process remembers where the files of a run lie, and copies share their runs.
+        utils._artifact_repos_cache.clear()
+        return quick(Road(lakehouse=open_lakehouse(root), replaced={}))
+
+    return copy
+
+
+@pytest.fixture
+def road(released: Lakehouse, copied: Callable[[Lakehouse, Path], Road], tmp_path: Path) -> Road:
+    """A copy of the lakehouse, for one test."""
+    return copied(released, tmp_path / "lakehouse")
 
 
 @pytest.fixture
