@@ -22,6 +22,7 @@ VERBS = {
     "copy": "Take an approved version over from another environment: deploy the model, not the code.",
     "rollback": "Go back to the last approved version that works.",
     "why": "Why a version was, or was not, promoted.",
+    "card": "The model card of a version, and what is blank in it.",
     "replay": "Compute the verdict of a decision record once more, offline.",
     "audit": "Who decided and did what, and whether the log still says it.",
     "gate": "One gate by itself, and the gate's own test.",

@@ -12,6 +12,7 @@ from gatehouse.gates.record import DecisionRecord
 from gatehouse.gates.verdict import Outcome, Verdict
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.decisions import find
+from gatehouse.pipelines.pages import publish
 
 if TYPE_CHECKING:
     from gatehouse.lakehouse.registry import Version
@@ -56,6 +57,7 @@ def decide(
         version=approval.version,
         details=approval.to_record(),
     )
+    publish(context, [approval.version], approval_verdict)
     return approval, approval_verdict(context, record)
 
 

@@ -14,7 +14,7 @@ from gatehouse.pipelines.clean_process import CleanProcess
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.dataset import EVENT_TIME, build, pin
 from gatehouse.pipelines.training import IMPORTANCES
-from gatehouse.reports.card import MISSING
+from gatehouse.reports.card import blanks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ def _evidence(
         pickles=tuple(sorted(str(p.relative_to(folder)) for p in files if _is_pickle(p))),
         requirements=_requirements(folder),
         missing_lineage=_missing_lineage(version),
-        card_blanks=_blanks(version.description),
+        card_blanks=blanks(version.description),
         explained=_explained(context, version),
         megabytes=sum(p.stat().st_size for p in files) / 1e6,
         probe=answer,
@@ -146,15 +146,6 @@ def _missing_lineage(version: Version) -> str | None:
     except StateError as error:
         return error.what
     return None
-
-
-def _blanks(card: str) -> tuple[str, ...] | None:
-    """Headings of the card's sections that hold nothing but the mark of a blank; None without a card."""
-    sections = ("\n" + card).split("\n## ")[1:]
-    if not sections:
-        return None
-    parts = (s.partition("\n") for s in sections)
-    return tuple(heading.strip() for heading, _, body in parts if body.strip() in ("", MISSING) or MISSING in body)
 
 
 def _explained(context: Context, version: Version) -> bool:

@@ -109,13 +109,17 @@ def folder(context: Context) -> Path:
     return context.root / "report" / "decisions" / f"{context.environment.catalog}.{context.environment.db_schema}"
 
 
-def _described(card: str, record: DecisionRecord, digest: str) -> str:
+def card_of(description: str) -> str:
+    """A version's model card, without what was written below it when it was judged."""
+    return description.partition(_DECISION)[0].rstrip()
+
+
+def _described(description: str, record: DecisionRecord, digest: str) -> str:
     """The model card, and below it how the version was judged: what people see who look into the registry."""
-    card = card.partition(_DECISION)[0].rstrip()
     said = (
         record.judged.sentence() if record.verdict is not Outcome.PROMOTE else f"{Outcome.PROMOTE}: every gate opened."
     )
-    return f"{card}{_DECISION}{said}\n\nDecision record {digest}, {record.created_at:%Y-%m-%d}.\n"
+    return f"{card_of(description)}{_DECISION}{said}\n\nDecision record {digest}, {record.created_at:%Y-%m-%d}.\n"
 
 
 def _artefact(digest: str) -> str:

@@ -20,6 +20,7 @@ from gatehouse.pipelines.approval import approval_verdict, decisions
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.decisions import find
 from gatehouse.pipelines.judges import judges
+from gatehouse.pipelines.pages import publish
 from gatehouse.pipelines.smoke import smoke_test
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ def promote(
         actor=actor,
     )
     with context.progress.step(f"promote version {promoted}, and try it"):
-        return keeper.move(move)
+        settled = keeper.move(move)
+    publish(context, [promoted, holder], approval_verdict)
+    return settled
 
 
 def rehearse(context: Context, version: Version, *, actor: Identity) -> Settled:
@@ -114,7 +117,9 @@ def rollback(
         kind=Kind.ROLLBACK, to=target.version, expected=holder, record=target.record, reason=reason, actor=actor
     )
     with context.progress.step(f"go back to version {target.version}, and try it"):
-        return target.version, skipped, keeper.move(move)
+        settled = keeper.move(move)
+    publish(context, [target.version, holder], approval_verdict)
+    return target.version, skipped, settled
 
 
 def _champion(context: Context) -> str | None:

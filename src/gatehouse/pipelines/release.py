@@ -22,6 +22,7 @@ from gatehouse.gates.refit import judge_refit
 from gatehouse.gates.replay import replay
 from gatehouse.gates.verdict import Outcome, Verdict
 from gatehouse.lakehouse.lineage import PREFIX, Lineage
+from gatehouse.pipelines.approval import approval_verdict
 from gatehouse.pipelines.challenge import Challenged, challenge, predict_with, required_slices
 from gatehouse.pipelines.clean_process import CleanProcess
 from gatehouse.pipelines.compliance import examine
@@ -30,6 +31,7 @@ from gatehouse.pipelines.dataset import UNIT
 from gatehouse.pipelines.decisions import OWN_TAGS, enter, find, keep
 from gatehouse.pipelines.hold_out import hold_out
 from gatehouse.pipelines.judges import judges
+from gatehouse.pipelines.pages import publish
 from gatehouse.pipelines.promotion import gatekeeper
 from gatehouse.pipelines.prospect import refuse_undecidable
 from gatehouse.pipelines.scoring import score_beside
@@ -77,6 +79,7 @@ def judge(context: Context, candidate: Version, process: CleanProcess | None = N
         keep(context, record)
         enter(context, record)
         _name_challenger(context, record)
+        publish(context, [record.promoted.version], approval_verdict)
     return Judged(record=record, digest=record.digest(), reused=False)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from gatehouse.errors import GatehouseError, StateError, VersionNotFound
 from gatehouse.lakehouse.lineage import Lineage
 from gatehouse.pipelines.context import Context
+from gatehouse.pipelines.decisions import VERDICT_TAG
+from gatehouse.pipelines.decisions import folder as decisions_folder
 from gatehouse.pipelines.moments import utc
 from gatehouse.pipelines.tables import EXPECTATIONS, METRICS, RUNS, predictions_table
 from gatehouse.pipelines.training import IMPORTANCES
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 FOLDER = "report"
 HISTORY = timedelta(days=180)
 """How far back from as-of the pages look."""
+MOST_DECISIONS = 5
+"""In the overview; every version's row on the environment's page has its own."""
 
 
 def write_report(context: Context) -> Path:
@@ -54,7 +58,12 @@ def write_report(context: Context) -> Path:
         for name, readings in pages.items():
             write(folder / file_name(name), environment_html(project, thresholds, readings, others=others))
         entries = [
-            Entry(environment=name, as_of=r.as_of, headline=headline(project, thresholds, r))
+            Entry(
+                environment=name,
+                as_of=r.as_of,
+                headline=headline(project, thresholds, r),
+                decisions=tuple(v for v in r.versions if v.decision)[:MOST_DECISIONS],
+            )
             if isinstance(r, Readings)
             else Entry(environment=name, problem=r.what)
             for name, r in found.items()
@@ -183,7 +192,9 @@ def _scored(context: Context, since: datetime) -> Iterator[Scored]:
 
 def _versions(context: Context) -> Iterator[Registered]:
     """Every version; what its run holds only for those that a page shows."""
+    pages = decisions_folder(context)
     for place, version in enumerate(context.registry.versions(context.model)):
+        page = pages / f"version-{version.version}.html"
         shown = place < MOST_VERSIONS or bool(version.aliases)
         metrics, importances = _run_of(context, version) if shown else ({}, {})
         yield Registered(
@@ -195,6 +206,8 @@ def _versions(context: Context) -> Iterator[Registered]:
             hold_out=_under("hold_out_", metrics),
             baseline=_under("baseline_", metrics),
             importances=importances,
+            verdict=version.tags.get(VERDICT_TAG, ""),
+            decision=page.relative_to(context.root / FOLDER).as_posix() if page.is_file() else None,
         )
 
 

@@ -52,6 +52,15 @@ def model_card(
     return "\n\n".join(sections) + "\n"
 
 
+def blanks(card: str) -> tuple[str, ...] | None:
+    """Headings of the sections that hold nothing, or the mark of a blank; None: there is no card."""
+    sections = ("\n" + card).split("\n## ")[1:]
+    if not sections:
+        return None
+    parts = (s.partition("\n") for s in sections)
+    return tuple(heading.strip() for heading, _, body in parts if not body.strip() or MISSING in body)
+
+
 def _metrics(lineage: Lineage, metrics: Mapping[str, float], baseline: Mapping[str, float]) -> str:
     if not metrics:
         return "No hold-out was kept back for this version."

@@ -97,6 +97,19 @@ def volumes(key: str, units: Mapping[str, tuple[int, int]], *, title: str, descr
         return _inline(figure, key, title=title, description=description)
 
 
+def gains(key: str, units: Sequence[tuple[str, float]], mean: float, *, title: str, description: str) -> Markup:
+    """A bar for each unit, up where one contender is better and down where it is worse, and their mean, dashed."""
+    places, values = range(len(units)), [value for _, value in units]
+    colours = [_LINES[0] if value >= 0 else _LINES[1] for value in values]
+    with _drawing() as (figure, axes):
+        axes.bar(places, values, width=0.74, color=colours, linewidth=0)
+        axes.axhline(0, color=_MUTED, linewidth=1)
+        axes.axhline(mean, color=_MUTED, linestyle=_LEVEL_DASHES[0], linewidth=1.4)
+        axes.margins(x=0.02)
+        _label_units(axes, [unit for unit, _ in units])
+        return _inline(figure, key, title=title, description=description)
+
+
 @contextmanager
 def _drawing(*, whole: bool = False) -> Iterator[tuple[Figure, Axes]]:
     import matplotlib as mpl

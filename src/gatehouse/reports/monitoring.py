@@ -63,12 +63,16 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One line of the overview: an environment with its headline, or the problem it could not be read for."""
+    """One line of the overview: an environment with its headline, or the problem it could not be read for.
+
+    `decisions` are versions that have a page which says why they were promoted or not, the newest first.
+    """
 
     environment: str
     as_of: datetime | None = None
     headline: Headline | None = None
     problem: str = ""
+    decisions: tuple[Registered, ...] = ()
 
     @property
     def href(self) -> str | None:

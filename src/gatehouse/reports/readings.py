@@ -71,6 +71,8 @@ class Registered:
         lineage: None if its tags do not tell, for a version that something else registered.
         hold_out: Its metrics on the hold-out when it was trained, and in `baseline` the baseline's on the same rows.
         importances: Mean absolute contribution of each feature to the raw score, where that was read.
+        verdict: What the gates said of it; empty: they were not asked. `decision` is the address of the page that says
+            why, None if there is none.
     """
 
     version: str
@@ -81,6 +83,8 @@ class Registered:
     hold_out: Mapping[str, float]
     baseline: Mapping[str, float]
     importances: Mapping[str, float]
+    verdict: str = ""
+    decision: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
