@@ -348,9 +348,9 @@ def test_a_table_of_another_type_is_refused_as_it_is(weather: Lakehouse, raw: Ra
     before = weather.versions()
 
     table = weather.world.project.sources[0].table
-    as_text = tuple(replace(c, type="string") if c.name == "pressure" else c for c in table.columns)
-    raw.reshape = lambda frame: frame.withColumn("pressure", frame["pressure"].cast("string"))
-    with pytest.raises(TableMismatch, match="pressure is declared string and stored as double"):
+    as_text = tuple(replace(c, type="bigint") if c.name == "pressure" else c for c in table.columns)
+    raw.reshape = lambda frame: frame.withColumn("pressure", frame["pressure"].cast("bigint"))
+    with pytest.raises(TableMismatch, match="pressure is declared bigint and stored as double"):
         ingest(declaring(weather, columns=as_text).at("2013-05-03"))
 
     assert weather.versions() == before
