@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gatehouse.code_version import authors
@@ -105,34 +106,32 @@ def _name_challenger(context: Context, record: DecisionRecord) -> None:
 
 
 def _judge(context: Context, candidate: Version, champion: Version | None, process: CleanProcess) -> DecisionRecord:
-    policy = context.policy
+    policy, files = context.policy, context.registry.digest(context.model, candidate.version)
     with context.progress.step(f"examine version {candidate.version} in a clean process"):
         compliance = examine(context, candidate, process)
-    verdict = judge_compliance(compliance, policy.compliance)
-    findings = verdict.findings
+    findings = judge_compliance(compliance, policy.compliance).findings
     met: Challenged | None = None
-    if verdict.opens:
+    if Verdict(findings).opens:
         against = f"version {champion.version}" if champion else f"the {policy.first}"
         with context.progress.step(f"compare version {candidate.version} with {against} on the hold-out"):
             met = challenge(context, candidate, champion, policy)
         if met.evidence.faults is None:
             refuse_undecidable(context, met.evidence, policy)
         findings = (*findings, *judge_challenge(met.evidence, policy).findings)
-    lineage = Lineage.from_tags(candidate.tags, candidate.version)
-    refit = None
-    promoted = lineage
-    if Verdict(findings).outcome is Outcome.PROMOTE and policy.refit == "full":
-        refit, promoted = _refit(context, candidate, lineage)
+    refit, trained_until = None, candidate.tags.get(f"{PREFIX}train_end")
+    if Verdict(findings).opens and policy.refit == "full":
+        refit, trained_until = _refit(context, candidate)
+    _refuse_exchanged(context, candidate, files)
     return DecisionRecord.of(
         project=context.project.name,
         environment=context.name,
         model=context.model,
         candidate=Candidate(
             version=candidate.version,
-            files_digest=context.registry.digest(context.model, candidate.version),
+            files_digest=files,
             lineage=_plain(candidate.tags),
-            proposer=lineage.proposer,
-            authors=_authors(context, lineage, champion),
+            proposer=candidate.tags.get(f"{PREFIX}proposer") or "unknown",
+            authors=_authors(context, candidate, champion),
         ),
         opponent=_opponent(context, met, champion) if met else None,
         policy=policy,
@@ -140,11 +139,29 @@ def _judge(context: Context, candidate: Version, champion: Version | None, proce
         challenge=met.evidence.to_record() if met else None,
         findings=findings,
         refit=refit,
-        data_age_days=max(0.0, (context.as_of - promoted.train_end).total_seconds() / 86_400),
+        data_age_days=_days(trained_until, context.as_of),
         code_commit=context.code.commit,
         as_of=context.as_of,
         created_at=context.now,
     )
+
+
+def _days(trained_until: str | None, as_of: datetime) -> float:
+    """How old the newest row it learnt from is; 0 for a version that does not say, which its lineage is held for."""
+    try:
+        then = datetime.fromisoformat(trained_until or "")
+    except ValueError:
+        return 0.0
+    return max(0.0, (as_of - then).total_seconds() / 86_400)
+
+
+def _refuse_exchanged(context: Context, candidate: Version, files: str) -> None:
+    if context.registry.digest(context.model, candidate.version) != files:
+        raise StateError(
+            f"The files of version {candidate.version} were changed while it was judged.",
+            why="Nobody knows which of them the findings are about.",
+            remedy="Find out who changed them, and train a new version.",
+        )
 
 
 def _opponent(context: Context, met: Challenged, champion: Version | None) -> Opponent:
@@ -157,11 +174,11 @@ def _opponent(context: Context, met: Challenged, champion: Version | None) -> Op
     )
 
 
-def _authors(context: Context, lineage: Lineage, champion: Version | None) -> tuple[str, ...]:
+def _authors(context: Context, candidate: Version, champion: Version | None) -> tuple[str, ...]:
     """Who wrote what the version was trained from, as far as the champion was not: they cannot approve it."""
-    since = champion.tags.get(f"{PREFIX}code_commit") if champion else None
-    use_case = context.settings.environments.project.partition(":")[0]
-    found = authors(use_case, context.settings.root, commit=lineage.code_commit, since=since)
+    tag, use_case = f"{PREFIX}code_commit", context.settings.environments.project.partition(":")[0]
+    since = champion.tags.get(tag) if champion else None
+    found = authors(use_case, context.settings.root, commit=candidate.tags.get(tag, ""), since=since)
     return found or ((context.code.author,) if context.code.author != "unknown" else ())
 
 
@@ -170,9 +187,9 @@ def _plain(tags: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in tags.items() if k.startswith("gatehouse_") and k not in OWN_TAGS}
 
 
-def _refit(context: Context, judged: Version, lineage: Lineage) -> tuple[Refit, Lineage]:
-    """The judged recipe on all data up to as-of: examined like any version, and compared with the judged one."""
-    policy = context.policy
+def _refit(context: Context, judged: Version) -> tuple[Refit, str]:
+    """The judged recipe on all data up to as-of, examined and compared with the judged one; and the end of its data."""
+    policy, lineage = context.policy, Lineage.from_tags(judged.tags, judged.version)
     with CleanProcess() as process:
         version = train_again(context, lineage).version
         with context.progress.step(f"examine the refit, version {version.version}"):
@@ -186,7 +203,7 @@ def _refit(context: Context, judged: Version, lineage: Lineage) -> tuple[Refit, 
         evidence=evidence,
         findings=judge_refit({**evidence, "score_shift": shift}, policy).findings,
     )
-    return refit, Lineage.from_tags(version.tags, version.version)
+    return refit, version.tags[f"{PREFIX}train_end"]
 
 
 def _shift(context: Context, judged: Version, refit: Version, lineage: Lineage) -> float:
