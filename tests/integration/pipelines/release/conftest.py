@@ -93,10 +93,17 @@ class Road:
         return judge(self.context(as_of), self.version(number), Answered(answer))
 
     def decide(
-        self, number: str, who: str, *, decision: Decision = Decision.APPROVE, reason: str = "read it", **answers: str
+        self,
+        number: str,
+        who: str,
+        *,
+        decision: Decision = Decision.APPROVE,
+        reason: str = "read it",
+        as_of: str = SECOND,
+        **answers: str,
     ) -> Verdict:
-        named = person(who)
-        return decide(self.context(), self.version(number), decision, actor=named, reason=reason, answers=answers)[1]
+        context, actor = self.context(as_of), person(who)
+        return decide(context, self.version(number), decision, actor=actor, reason=reason, answers=answers)[1]
 
     def promote(self, number: str, who: str = ANNA, *, as_of: str = SECOND, **how: Any) -> Settled:
         return promote(self.context(as_of), self.version(number), actor=person(who), **how)
@@ -201,11 +208,7 @@ def road(released: Lakehouse, copied: Callable[[Lakehouse, Path], Road], tmp_pat
     return copied(released, tmp_path / "lakehouse")
 
 
-@pytest.fixture
-def fresh(open_lakehouse: Open, tmp_path: Path) -> Callable[..., Road]:
-    """Opens an empty lakehouse: `fresh()`, `fresh(conf)`."""
-
-    def make(*conf: Path) -> Road:
-        return Road(lakehouse=open_lakehouse(tmp_path / "fresh", *conf), replaced={})
-
-    return make
+@pytest.fixture(scope="session")
+def on() -> Callable[[Lakehouse], Road]:
+    """The road of a lakehouse."""
+    return lambda lakehouse: quick(Road(lakehouse=lakehouse, replaced={}))
