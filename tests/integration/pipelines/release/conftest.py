@@ -212,3 +212,9 @@ def road(released: Lakehouse, copied: Callable[[Lakehouse, Path], Road], tmp_pat
 def on() -> Callable[[Lakehouse], Road]:
     """The road of a lakehouse."""
     return lambda lakehouse: quick(Road(lakehouse=lakehouse, replaced={}))
+
+
+@pytest.fixture(scope="session")
+def answered() -> type[Answered]:
+    """A clean process that is none."""
+    return Answered
