@@ -21,7 +21,7 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 def escaped(text: object, *, at_most: int = 300) -> str:
     """The text as it reads, whatever it holds; of a longer one the beginning. Lengths count before escaping."""
-    line = _MARKUP.sub(r"\\\1", clipped(plain(str(text)), at_most).translate(_ENTITIES))
+    line = _MARKUP.sub(r"\\\1", clipped(plain(str(text)[: 4 * at_most]), at_most).translate(_ENTITIES))
     return _ADDRESS.sub(rf"\g<0>{_PARTED}", _REFERENCE.sub(rf"\1{_PARTED}", line))
 
 

@@ -34,7 +34,8 @@ def decision_markdown(decision: Decision) -> str:
     head, foot = list(_head(decision)), list(_foot(decision))
     approval = ["".join(_approval(decision)), ""]
     room = LIMIT - _size(head) - _size(approval) - _size(foot)
-    reasons = list(_cut(_reasons(decision), room // 3, "findings"))
+    reasons = _reasons(decision)
+    reasons = list(_cut(iter(reasons), len(reasons), room // 3, "findings"))
     room -= _size(reasons)
     compared = list(_rows(decision, decision.deciding, room // 2))
     room -= _size(compared)
@@ -59,13 +60,11 @@ def _head(decision: Decision) -> Iterator[str]:
     yield ""
 
 
-def _reasons(decision: Decision) -> Iterator[str]:
+def _reasons(decision: Decision) -> list[str]:
     """What keeps it, or why it may go; a finding in two lines."""
     if decision.outcome is Outcome.PROMOTE and decision.primary is not None:
-        yield f"- {escaped(decision.primary.reason, at_most=_REASON)}"
-    for finding in decision.in_the_way:
-        yield _finding(finding)
-    yield ""
+        return [f"- {escaped(decision.primary.reason, at_most=_REASON)}"]
+    return [_finding(finding) for finding in decision.in_the_way]
 
 
 def _finding(finding: Finding) -> str:
@@ -81,8 +80,7 @@ def _rows(decision: Decision, contrasts: Iterable[Contrast], room: int) -> Itera
         return
     interval = f"{percent(level(decision.policy))} interval"
     head = ["", "metric", "slice", escaped(decision.opponent, at_most=_NAME), "candidate", "gain", interval, "margin"]
-    yield from _cut(table(head, map(_cells, chosen), right=_RIGHT), room, "comparisons")
-    yield ""
+    yield from _cut(table(head, map(_cells, chosen), right=_RIGHT), 2 + len(chosen), room, "comparisons")
 
 
 def _cells(contrast: Contrast) -> list[str]:
@@ -147,16 +145,14 @@ def _size(lines: Iterable[str]) -> int:
     return sum(len(line) + 1 for line in lines)
 
 
-def _cut(lines: Iterable[str], room: int, what: str) -> Iterator[str]:
-    """As many lines as there is room for, and how many there were besides."""
-    left_out = 0
-    for line in lines:
+def _cut(lines: Iterator[str], number: int, room: int, what: str) -> Iterator[str]:
+    """As many of that number of lines as there is room for, and how many there are besides."""
+    for shown in range(number):
+        line = next(lines)
         room -= len(line) + 1
-        if room >= 0 and not left_out:
-            yield line
-        elif line:
-            left_out += 1
-    if left_out:
-        yield ""
-        yield f"*{left_out:,} more {what} stand in the record.*"
-        yield ""
+        if room < 0:
+            yield ""
+            yield f"*{number - shown:,} more {what} stand in the record.*"
+            break
+        yield line
+    yield ""
