@@ -36,8 +36,8 @@ def test_a_version_that_may_go_waits_for_approval(make_record: MakeRecord) -> No
         "In prod; proposed by schedule, judged 1 August 2013, 09:30 UTC. Compared with champion version 3 on 28 days "
         "(1,000 rows).",
         "",
-        "- log\\_loss is 0.4700 for the candidate and 0.5000 for champion version 3: better by 0.0300 (90 % interval of "
-        "the gain 0.0279 to 0.0321; 28 days, 1,000 rows). It is shown to be better (p &lt; 0.0001, below 0.05).",
+        "- log\\_loss is 0.4700 for the candidate and 0.5000 for champion version 3: better by 0.0300 (90 % interval "
+        "of the gain 0.0279 to 0.0321; 28 days, 1,000 rows). It is shown to be better (p &lt; 0.0001, below 0.05).",
         "",
         "**Approval:** by anybody but carl@&#8203;example.org, from whom it comes, until 4 August 2013, 09:30 UTC. "
         "**Next:** `gatehouse approve 7 --env prod --reason ...`",
