@@ -6,7 +6,7 @@ import subprocess
 import sys
 from xml.etree import ElementTree
 
-from gatehouse.reports.figures import Level, Line, trend, volumes
+from gatehouse.reports.figures import Level, Line, gains, trend, volumes
 
 
 def drawn(svg: str) -> ElementTree.Element:
@@ -111,3 +111,18 @@ def test_drawing_loads_no_state_of_matplotlib_and_importing_loads_no_matplotlib(
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
     assert said == "False False\n"
+
+
+def test_gains_are_bars_from_nought_in_one_colour_up_and_another_down_with_their_mean_dashed() -> None:
+    units = [("2013-04-01", 0.5), ("2013-04-02", -0.25), ("2013-04-03", 0.05)]
+
+    svg = gains("gain", units, 0.1, title="Gain", description="Day by day")
+
+    filled = [s for e in drawn(svg).iter("path") if "fill: var(--s" in (s := e.get("style", ""))]
+    assert [s.partition("fill: ")[2].partition(";")[0].split(" ")[0] for s in filled] == [
+        "var(--s1)",
+        "var(--s2)",
+        "var(--s1)",
+    ]
+    assert "stroke-dasharray" in svg
+    assert texts(svg)[:3] == ["1 Apr", "2 Apr", "3 Apr"]
