@@ -48,7 +48,7 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"loaded": False, "load_error": None, "cases": {}, "latencies": [], "failures": 0}
     begin = time.perf_counter()
     try:
-        model = mlflow.pyfunc.load_model(request["model"])
+        model = mlflow.pyfunc.load_model(request["model"], suppress_warnings=True)
     except Exception as error:  # noqa: BLE001 - whatever a foreign model raises is the finding
         return {**answer, "load_error": _told(error)}
     answer |= {"loaded": True, "load_seconds": time.perf_counter() - begin}

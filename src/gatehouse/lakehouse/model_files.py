@@ -41,7 +41,8 @@ def load(folder: Path, named: str) -> Predictor:
     mlflow = import_mlflow()
     try:
         with _no_bytecode():
-            predictor: Predictor = mlflow.pyfunc.load_model(str(folder))
+            # MLflow would search the files of every installed package, most of a second, to warn of other versions.
+            predictor: Predictor = mlflow.pyfunc.load_model(str(folder), suppress_warnings=True)
     except Exception as error:
         raise ModelDoesNotLoad(
             f"{named} does not load: {type(error).__name__}: {error}",
