@@ -33,6 +33,20 @@ class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Replay(_Closed):
+    """Which part of the past is lived through, and in which steps."""
+
+    start: date = Field(description="Where it begins: as-of of the first command.")
+    step_days: int = Field(ge=1, le=366, description="How far `gatehouse clock --advance` moves it.")
+    end: date = Field(description="Where it stays: the data go no further.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Replay:
+        if self.end < self.start:
+            raise ValueError(f"a replay that starts on {self.start} cannot end on {self.end}")
+        return self
+
+
 class Environment(_Closed):
     """One environment: where it lives, what it reads, how much of the data it takes."""
 
@@ -60,7 +74,16 @@ class Environment(_Closed):
         default="now",
         description="`replay`: as-of is kept in the environment's state and moved on by each run.",
     )
+    replay: Replay | None = Field(
+        default=None, description="Only with `clock: replay`; null: the first command says --as-of."
+    )
     protected: bool = Field(default=False, description="`reset` refuses, and a person is asked, where this is true.")
+
+    @model_validator(mode="after")
+    def _only_a_replay_has_steps(self) -> Environment:
+        if self.replay is not None and self.clock != "replay":
+            raise ValueError("`replay` belongs to `clock: replay`")
+        return self
 
 
 class EnvironmentsFile(_Closed):

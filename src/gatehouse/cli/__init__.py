@@ -28,6 +28,7 @@ VERBS = {
     "gate": "One gate by itself, and the gate's own test.",
     "plan": "How many days of labels a margin needs.",
     "status": "Where an environment stands: tables, versions, aliases, last runs.",
+    "clock": "Where a replaying environment stands in time, and its next step.",
     "features": "What features exist: description, owner, units, freshness.",
     "lineage": "From raw data to predictions and back: what a table, feature or version comes from and feeds.",
     "explore": "Write a notebook on dev that calls the package, or summarise a table.",

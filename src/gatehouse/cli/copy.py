@@ -32,7 +32,8 @@ def command(
 ) -> None:
     """The chain of records goes on: the audit log says where it comes from and who approved it there."""
     from gatehouse.cli.display import TerminalProgress, echo_json
-    from gatehouse.cli.world import Clock, open_world, place
+    from gatehouse.cli.world import open_world, place
+    from gatehouse.clock import Clock
     from gatehouse.gates.identity import git_config_of, local_identity
     from gatehouse.pipelines.takeover import take_over
 

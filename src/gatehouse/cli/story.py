@@ -14,6 +14,7 @@ from rich.rule import Rule
 from gatehouse.cli.cheats import train_on_an_outcome, train_on_broken_data
 from gatehouse.cli.display import peak_memory
 from gatehouse.cli.words import show_verdict
+from gatehouse.clock import Clock
 from gatehouse.errors import GatehouseError, StateError
 from gatehouse.gates.approval import Decision
 from gatehouse.gates.identity import Identity, Strength
@@ -70,6 +71,7 @@ class Story:
         challenger = self._challenger(later)
         self._turned_away(later, challenger)
         self._rollback(later)
+        Clock(later.root, later.environment).keep(challenged)  # what is tried next begins where the story ended
         self._close(later, time.perf_counter() - begin)
 
     def _at(self, env: str, moment: datetime) -> Context:

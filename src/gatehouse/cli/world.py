@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,8 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gatehouse.clock import Clock
 from gatehouse.errors import ConfigurationError, GatehouseError, PlatformError, StorageError
-from gatehouse.settings import Environment, Settings, find_conf, load, parse_as_of, read_file
+from gatehouse.settings import Settings, find_conf, load, read_file
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -81,46 +81,6 @@ def _place_in(root: Path, error: Exception) -> str:
         and "site-packages" not in path.parts
     ]
     return own[-1] if own else ""
-
-
-class Clock:
-    """An environment's as-of: what was asked for, else now, or the moment its replay has reached."""
-
-    def __init__(self, root: Path, environment: Environment) -> None:
-        self._environment = environment
-        self._path = root / "state" / f"{environment.catalog}.{environment.db_schema}.json"
-
-    def read(self, asked: str | None) -> datetime:
-        """The as-of of this command."""
-        if asked:
-            return parse_as_of(asked)
-        if self._environment.clock == "now":
-            return datetime.now(UTC).replace(microsecond=0)
-        try:
-            return datetime.fromisoformat(json.loads(self._path.read_text(encoding="utf-8"))["as_of"])
-        except FileNotFoundError:
-            raise ConfigurationError(
-                "This environment replays the past, and no command has said yet where it stands.",
-                why="Its clock is kept in its own state, not taken from the machine.",
-                remedy="Say it once: --as-of 2013-04-01",
-            ) from None
-        except (ValueError, KeyError, TypeError):
-            raise StorageError(
-                f"{self._path} is damaged.",
-                why="It holds the moment this environment has reached.",
-                remedy="Delete the file, and say --as-of once.",
-            ) from None
-
-    def keep(self, as_of: datetime) -> None:
-        """Remember how far a replay has come; it never goes back."""
-        if self._environment.clock != "replay":
-            return
-        if self._path.is_file() and self.read(None) >= as_of:
-            return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(".part")
-        partial.write_text(json.dumps({"as_of": as_of.isoformat()}), encoding="utf-8")
-        partial.replace(self._path)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -132,7 +132,7 @@ def test_a_command_line_that_does_not_parse_ends_with_2(gatehouse: Gatehouse, ar
         ("run ingest --env production", 3, "There is no environment 'production'."),
         ("run ingest --env prod --as-of yesterday", 3, "--as-of 'yesterday' is not a date."),
         ("run ingest --env prod --as-of 2013-02-30", 3, "--as-of '2013-02-30' is not a date."),
-        ("run ingest --env prod", 3, "This environment replays the past, and no command has said yet where it stands."),
+        ("clock --env production", 3, "There is no environment 'production'."),
         ("status --env production", 3, "There is no environment 'production'."),
         ("features --env production", 3, "There is no environment 'production'."),
         ("lineage predictions --env production", 3, "There is no environment 'production'."),
