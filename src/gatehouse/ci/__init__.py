@@ -1,0 +1,19 @@
+"""Which CI am I in, and what it can tell and be told: summaries, annotations, outputs, artefacts, who approved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+from gatehouse.ci.none import NoCi
+from gatehouse.ci.provider import Provider
+
+
+def detect(environ: Mapping[str, str], *, log: TextIO, folder: Path) -> Provider:  # noqa: ARG001
+    """The CI that the variables of a process tell of.
+
+    `log` is where the CI reads commands from, standard error, so that standard output stays what a command prints for
+    machines. `folder` is the checkout.
+    """
+    return NoCi(folder)
