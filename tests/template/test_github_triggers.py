@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from tests.template.harness import NotUnderstood
 from tests.template.harness.github_triggers import Event, dispatch_inputs, started, starts
 from tests.template.harness.globs import example, matches, matches_azure
