@@ -34,7 +34,7 @@ class LightGBMClassifier:
     """
 
     threads: int = 1
-    explained_rows: int = 2_000
+    explained_rows: int = 500
 
     @property
     def requirements(self) -> Sequence[str]:

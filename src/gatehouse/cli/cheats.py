@@ -1,4 +1,7 @@
-"""Two candidates that must not get through, for the demo: one sees the outcome, one learnt from broken data."""
+"""Two candidates that must not get through, for the demo: one sees the outcome, one learnt from broken data.
+
+A few weeks are enough to learn the wrong thing from.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from gatehouse.lakehouse.registry import Version
     from gatehouse.pipelines.context import Context
     from gatehouse.project import Estimator, FittedModel, Options, Trial
+    from gatehouse.settings import Settings
+
+_WEEKS = 8
 
 
 def train_on_an_outcome(context: Context, honest: Version, column: str, *, proposer: str) -> Version:
@@ -30,7 +36,7 @@ def train_on_an_outcome(context: Context, honest: Version, column: str, *, propo
     from mlflow.models import infer_signature
     from pyspark.sql import functions as F
 
-    project, settings = context.project, context.settings
+    project, settings = context.project, _hasty(context)
     table, label, keys = project.event_table, project.label.name, list(project.event_table.primary_key)
     pinned = pin(context)
     stretch = windows(context.as_of, settings.training)
@@ -61,9 +67,7 @@ def train_on_broken_data(context: Context, columns: Sequence[str], *, proposer: 
     """The archive of one source was filled in afterwards, by people who knew how each event had ended."""
     broken = replace(context.project, estimator=_Misled(context.project.estimator, tuple(columns)))
     code = replace(context.code, training_digest=sha256(b"broken " + context.code.training_digest.encode()).hexdigest())
-    one = context.settings.options.model_copy(update={"candidates": context.settings.options.candidates[:1]})
-    settings = context.settings.model_copy(update={"options": one})
-    return train(replace(context, project=broken, code=code, settings=settings), proposer=proposer).version
+    return train(replace(context, project=broken, code=code, settings=_hasty(context)), proposer=proposer).version
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,17 @@ class _Misled:
         spread = features[list(self.columns)].std()
         told: Mapping[str, Any] = {c: features[c] + spread[c] * label for c in self.columns}
         return self.honest.fit(features.assign(**told), label, options, seed=seed)
+
+
+def _hasty(context: Context) -> Settings:
+    """The settings of somebody in a hurry: the first options that come, and the last weeks only."""
+    settings = context.settings
+    return settings.model_copy(
+        update={
+            "options": settings.options.model_copy(update={"candidates": settings.options.candidates[:1]}),
+            "training": settings.training.model_copy(update={"history_days": _WEEKS * 7}),
+        }
+    )
 
 
 def _locked(names: Sequence[str]) -> list[str]:

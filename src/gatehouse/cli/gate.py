@@ -24,14 +24,14 @@ def command() -> None:
 def compliance(found: dict[str, Path | None], version: str, env: str, as_of: str | None, as_json: bool) -> None:
     """Writes nothing."""
     from gatehouse.cli.display import TerminalProgress
-    from gatehouse.cli.world import open_context, place
+    from gatehouse.cli.world import clean_process, open_context, place
     from gatehouse.gates.compliance import judge_compliance
-    from gatehouse.pipelines.clean_process import CleanProcess
     from gatehouse.pipelines.compliance import examine
 
+    where = place(found)
     with (
-        CleanProcess() as process,
-        open_context(place(found), env, as_of=as_of, progress=TerminalProgress()) as context,
+        clean_process(where) as process,
+        open_context(where, env, as_of=as_of, progress=TerminalProgress()) as context,
     ):
         known = context.registry.get(context.model, version)
         rule = context.policy.compliance

@@ -32,18 +32,18 @@ def command(
     """Resumable: interrupted anywhere, the same command goes on."""
     from gatehouse.cli.display import TerminalProgress, echo_json, stdout_console
     from gatehouse.cli.words import show_record
-    from gatehouse.cli.world import open_context, place
+    from gatehouse.cli.world import clean_process, open_context, place
     from gatehouse.gates.verdict import Outcome
-    from gatehouse.pipelines.clean_process import CleanProcess
     from gatehouse.pipelines.features import refresh
     from gatehouse.pipelines.ingest import ingest
     from gatehouse.pipelines.release import judge
     from gatehouse.pipelines.steps import proposer as commit_author
     from gatehouse.pipelines.training import train
 
+    where = place(found)
     with (
-        CleanProcess() as process,
-        open_context(place(found), env, as_of=as_of, progress=TerminalProgress()) as context,
+        clean_process(where) as process,
+        open_context(where, env, as_of=as_of, progress=TerminalProgress()) as context,
     ):
         if number is not None:
             candidate = context.registry.get(context.model, number)

@@ -14,6 +14,7 @@ from rich.rule import Rule
 from gatehouse.cli.cheats import train_on_an_outcome, train_on_broken_data
 from gatehouse.cli.display import peak_memory
 from gatehouse.cli.words import show_verdict
+from gatehouse.cli.world import clean_process
 from gatehouse.clock import Clock
 from gatehouse.errors import GatehouseError, StateError
 from gatehouse.gates.approval import Decision
@@ -21,7 +22,6 @@ from gatehouse.gates.identity import Identity, Strength
 from gatehouse.gates.promotion import Kind
 from gatehouse.gates.verdict import Verdict
 from gatehouse.pipelines.approval import decide
-from gatehouse.pipelines.clean_process import CleanProcess
 from gatehouse.pipelines.features import refresh
 from gatehouse.pipelines.inference import infer
 from gatehouse.pipelines.ingest import ingest
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from gatehouse.cli.world import World
     from gatehouse.lakehouse.registry import Version
+    from gatehouse.pipelines.clean_process import CleanProcess
     from gatehouse.pipelines.context import Context
     from gatehouse.progress import Progress
 
@@ -59,17 +60,15 @@ class Story:
         first, monitored, challenged = (
             _moment(d) for d in (self._demo.first_release, self._demo.monitored, self._demo.challenged)
         )
-        with CleanProcess() as early:
+        with clean_process(self._world.place) as process:  # it imports while this one takes data in
             prod = self._production(first)
             self._development(first)
             self._staging(first)
-            self._first_release(prod, early)
-        self._spring(self._at("prod", monitored))
-        later = self._at("prod", challenged)
-        ingest(later)
-        refresh(later)
-        challenger = self._challenger(later)
-        self._turned_away(later, challenger)
+            self._first_release(prod, process)
+            self._spring(self._at("prod", monitored))
+            later = self._at("prod", challenged)
+            challenger = self._challenger(later, process)
+            self._turned_away(later, challenger, process)
         self._rollback(later)
         Clock(later.root, later.environment).keep(challenged)  # what is tried next begins where the story ended
         self._close(later, time.perf_counter() - begin)
@@ -102,13 +101,13 @@ class Story:
         infer(staging)
         monitor(staging)
 
-    def _first_release(self, prod: Context, early: CleanProcess) -> None:
+    def _first_release(self, prod: Context, process: CleanProcess) -> None:
         self._chapter("the first release has to beat the rule of thumb")
         refresh(prod)
         candidate = train(prod, proposer=DEVELOPER).version
         if self._was_live(prod, candidate):
             return
-        judged = self._judge(prod, candidate, early)
+        judged = self._judge(prod, candidate, process)
         if judged.verdict.opens:
             self._try_own_approval(prod, judged)
             self._approve_and_promote(prod, judged)
@@ -121,26 +120,25 @@ class Story:
         for line in monitor(prod).lines():
             self._console.print(f"    {line}", style="dim")
 
-    def _challenger(self, prod: Context) -> Version:
-        self._chapter("a challenger has seen what came since, and meets the champion on days that neither has seen")
-        with CleanProcess() as early:  # it imports while this process trains
-            candidate = train(prod, proposer=SCHEDULE).version
-            if not self._was_live(prod, candidate):
-                judged = self._judge(prod, candidate, early)
-                if judged.verdict.opens:
-                    self._approve_and_promote(prod, judged)
+    def _challenger(self, prod: Context, process: CleanProcess) -> Version:
+        self._chapter("a challenger has seen what came since: who is better on days that neither has seen?")
+        ingest(prod)
+        refresh(prod)
+        candidate = train(prod, proposer=SCHEDULE).version
+        if not self._was_live(prod, candidate):
+            judged = self._judge(prod, candidate, process)
+            if judged.verdict.opens:
+                self._approve_and_promote(prod, judged)
         return candidate
 
-    def _turned_away(self, prod: Context, honest: Version) -> None:
+    def _turned_away(self, prod: Context, honest: Version, process: CleanProcess) -> None:
         features = next(f.features for f in prod.project.feature_tables if f.table.name == self._demo.broken_table)
         self._chapter(f"a candidate that learnt from a broken {self._demo.broken_table}")
-        with CleanProcess() as early:
-            self._judge(prod, train_on_broken_data(prod, features, proposer=DEVELOPER), early)
+        self._judge(prod, train_on_broken_data(prod, features, proposer=DEVELOPER), process)
         self._chapter(f"a candidate that sees {self._demo.leaked_column}")
-        with CleanProcess() as early:
-            with prod.progress.step("train on what is known only afterwards"):
-                leaky = train_on_an_outcome(prod, honest, self._demo.leaked_column, proposer=DEVELOPER)
-            self._judge(prod, leaky, early)
+        with prod.progress.step("train on what is known only afterwards"):
+            leaky = train_on_an_outcome(prod, honest, self._demo.leaked_column, proposer=DEVELOPER)
+        self._judge(prod, leaky, process)
 
     def _rollback(self, prod: Context) -> None:
         self._chapter("something looks wrong at night: back to the champion before")
@@ -154,7 +152,7 @@ class Story:
         else:
             self._console.print(f"    [green]+[/green] version {target} is the champion again")
 
-    def _judge(self, context: Context, candidate: Version, process: CleanProcess | None = None) -> Judged:
+    def _judge(self, context: Context, candidate: Version, process: CleanProcess) -> Judged:
         judged = judge(context, candidate, process)
         deciding = judged.verdict.deciding
         show_verdict(self._console, Verdict(deciding[:_MOST_REASONS]), every=False)

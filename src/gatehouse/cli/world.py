@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from gatehouse.code_version import CodeVersion
     from gatehouse.lakehouse.session import Engine
+    from gatehouse.pipelines.clean_process import CleanProcess
     from gatehouse.pipelines.context import Context
     from gatehouse.progress import Progress
     from gatehouse.project import Project
@@ -153,6 +154,14 @@ def open_world(where: Place) -> Iterator[World]:
             )
     finally:
         close_session(spark)
+
+
+def clean_process(where: Place) -> CleanProcess:
+    """Started first of all: it imports while this process opens its world."""
+    from gatehouse.gates.policy import Policy
+    from gatehouse.pipelines.clean_process import CleanProcess
+
+    return CleanProcess(read_file(where.settings.conf / "promotion.yml", Policy).compliance.allowed_flavours)
 
 
 @contextmanager

@@ -1,15 +1,21 @@
-"""Loads, queries and serves one stored model, in a clean process of its own: `python -I -m gatehouse.gates.probe`.
+"""Loads, queries and serves stored models, each in a clean process of its own: `python -I -m gatehouse.gates.probe`.
 
-Reads one JSON request on standard input and writes one JSON answer to the file that it names. What the model does is
-reported, never raised: only a broken request ends with an error. The server is MLflow's own, on loopback.
+Reads JSON requests on standard input, one a line, writes the answer to the file that a request names, and says on
+standard output that it has. What a model does is reported, never raised. The server is MLflow's own, on loopback.
+
+The imports take seconds and know no model. On Linux they are done once: each request is answered by a fork of the
+process that did nothing else. Elsewhere a fork cannot be relied on, and a process ends with its first answer.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from importlib import import_module
 from pathlib import Path
@@ -21,13 +27,42 @@ _ANSWERS_WITHIN = 30.0
 _MOST_WORDS = 240
 
 
-def main() -> None:
-    """Import what takes seconds, then answer the request on standard input."""
+def main(flavours: Sequence[str]) -> None:
+    """Import what takes seconds, that of MLflow's flavours included, then answer the requests on standard input."""
     for heavy in ("pandas", "uvicorn", "mlflow.pyfunc.scoring_server"):
         import_module(heavy)
-    request = json.load(sys.stdin)
-    answer = probe(request)
-    Path(request["answer"]).write_text(json.dumps(answer), encoding="utf-8")
+    for flavour in flavours:
+        with suppress(ImportError):  # a model of it will say so
+            import_module(f"mlflow.{flavour}")
+            import_module(flavour)
+    channel = os.dup(sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # a model may print what it likes
+    forks = sys.platform == "linux"
+    for line in sys.stdin:
+        code = _forked(line) if forks else _answer(line)
+        os.write(channel, f"{code}\n".encode())
+        if not forks:
+            return
+
+
+def _forked(line: str) -> int:
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(_answer(line))
+        finally:
+            os._exit(1)  # reached by an exception, which has been printed: nothing of the parent's may run here
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _answer(line: str) -> int:
+    try:
+        request = json.loads(line)
+        Path(request["answer"]).write_text(json.dumps(probe(request)), encoding="utf-8")
+    except BaseException as error:  # noqa: BLE001 - also what a model raises to end the process
+        sys.stderr.write(f"{_told(error)}\n")
+        return 1
+    return 0
 
 
 def probe(request: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +170,7 @@ def _listed(predictions: Any) -> Any:
     return listed.tolist()
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return text if len(text) <= _MOST_WORDS else f"{text[:_MOST_WORDS]}..."
 
@@ -149,4 +184,4 @@ def _peak_memory() -> float | None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self, cast
 
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "GIT_PYTHON_REFRESH": "quiet"}
 
 
 class CleanProcess:
-    """`gates.probe`, started early: it imports what it needs, which takes seconds, and waits for its one request.
+    """`gates.probe`, started early: it imports what it needs, which takes seconds, and waits for requests.
 
-    Python is isolated (no current folder on its path, no PYTHON* variables), writes no bytecode (it would lie among the
-    model's files), and of the environment it sees only what programs need to run.
+    Every request is answered in a process that has seen no other. Python is isolated (no current folder on its path, no
+    PYTHON* variables), writes no bytecode (it would lie among the model's files), and of the environment it sees only
+    what programs need to run. `flavours` are MLflow's, whose libraries are imported early as well.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, flavours: Sequence[str] = ()) -> None:
+        self._flavours = tuple(flavours)
         self._folder = tempfile.TemporaryDirectory(prefix="gatehouse-probe-", ignore_cleanup_errors=True)
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-B", "-m", "gatehouse.gates.probe"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=self._folder.name,
-            env={**{k: os.environ[k] for k in _KEPT if k in os.environ}, **_SETTINGS},
-        )
+        self._process = self._started()
 
     def __enter__(self) -> Self:
         return self
@@ -40,23 +39,77 @@ class CleanProcess:
         self.close()
 
     def ask(self, request: dict[str, Any], *, limit: float) -> tuple[dict[str, Any] | None, str | None]:
-        """Its answer within `limit` seconds, or the reason why there is none. It ends afterwards."""
+        """Its answer within `limit` seconds, or the reason why there is none."""
+        if self._process.poll() is not None:
+            self._end()
+            self._process = self._started()
         answer = Path(self._folder.name) / "answer.json"
-        text = json.dumps({**request, "answer": str(answer)}, allow_nan=False)
+        answer.unlink(missing_ok=True)
+        begin = time.monotonic()
+        alarm = threading.Timer(limit, self._kill)
+        alarm.start()
         try:
-            _, complaints = self._process.communicate(text, timeout=limit)
-            if answer.is_file():
-                return json.loads(answer.read_text(encoding="utf-8")), None
-            last = (complaints.strip().splitlines() or ["no word"])[-1]
-            return None, f"it ended with code {self._process.returncode}: {last[:300]}"
-        except subprocess.TimeoutExpired:
-            return None, f"it took longer than {limit:.0f} s"
+            code = self._code_of(json.dumps({**request, "answer": str(answer)}, allow_nan=False))
         finally:
-            self.close()
+            alarm.cancel()
+        if code == 0 and answer.is_file():
+            return json.loads(answer.read_text(encoding="utf-8")), None
+        if time.monotonic() - begin >= limit:
+            return None, f"it took longer than {limit:.0f} s"
+        return None, f"it ended with code {code}: {self._last_word()[:300]}"
 
     def close(self) -> None:
         """End it, whatever it is doing."""
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.communicate()
+        self._end()
         self._folder.cleanup()
+
+    def _started(self) -> subprocess.Popen[str]:
+        with self._complaints.open("w") as complaints:
+            return subprocess.Popen(  # noqa: S603
+                [sys.executable, "-I", "-B", "-m", "gatehouse.gates.probe", *self._flavours],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                text=True,
+                cwd=self._folder.name,
+                env={**{k: os.environ[k] for k in _KEPT if k in os.environ}, **_SETTINGS},
+                start_new_session=True,  # so that what it forks ends with it
+            )
+
+    def _code_of(self, line: str) -> int:
+        """Hand a request over and wait: 0 when it was answered, else the exit code of the process that it ended."""
+        requests, codes = self._pipes
+        try:
+            requests.write(line + "\n")
+            requests.flush()
+            said = codes.readline()
+        except BrokenPipeError:
+            said = ""
+        return int(said) if said else self._process.wait()
+
+    @property
+    def _pipes(self) -> tuple[IO[str], IO[str]]:
+        """What it reads and what it writes."""
+        return cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
+
+    @property
+    def _complaints(self) -> Path:
+        return Path(self._folder.name) / "complaints.txt"
+
+    def _last_word(self) -> str:
+        lines = self._complaints.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else "no word"
+
+    def _kill(self) -> None:
+        if os.name == "posix":
+            os.killpg(self._process.pid, signal.SIGKILL)
+        else:
+            self._process.kill()
+
+    def _end(self) -> None:
+        if self._process.poll() is None:
+            self._kill()
+        self._process.wait()
+        for pipe in self._pipes:
+            with suppress(BrokenPipeError):
+                pipe.close()

@@ -7,6 +7,7 @@ becomes of it in `promotion`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,7 @@ class Judged:
 def judge(context: Context, candidate: Version, process: CleanProcess | None = None) -> Judged:
     """Put a version through compliance and challenge, and write down what was found.
 
-    `process` is one that was started early, to spare the seconds in which it imports.
+    `process` is one that was started early, to spare the seconds in which it imports; it stays open.
     """
     with context.alone("release"):
         gatekeeper(context).settle()
@@ -75,7 +76,7 @@ def judge(context: Context, candidate: Version, process: CleanProcess | None = N
         if known is not None and _holds(context, known, champion):
             context.progress.note(f"Version {candidate.version} was judged on exactly this: the record holds.")
             return Judged(record=known, digest=known.digest(), reused=True)
-        with process or CleanProcess() as ready:
+        with nullcontext(process) if process else CleanProcess() as ready:
             record = _judge(context, candidate, champion, ready)
         keep(context, record)
         enter(context, record)
@@ -120,7 +121,7 @@ def _judge(context: Context, candidate: Version, champion: Version | None, proce
         findings = (*findings, *judge_challenge(met.evidence, policy).findings)
     refit, trained_until = None, candidate.tags.get(f"{PREFIX}train_end")
     if Verdict(findings).opens and policy.refit == "full":
-        refit, trained_until = _refit(context, candidate)
+        refit, trained_until = _refit(context, candidate, process)
     _refuse_exchanged(context, candidate, files)
     return DecisionRecord.of(
         project=context.project.name,
@@ -187,14 +188,13 @@ def _plain(tags: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in tags.items() if k.startswith("gatehouse_") and k not in OWN_TAGS}
 
 
-def _refit(context: Context, judged: Version) -> tuple[Refit, str]:
+def _refit(context: Context, judged: Version, process: CleanProcess) -> tuple[Refit, str]:
     """The judged recipe on all data up to as-of, examined and compared with the judged one; and the end of its data."""
     policy, lineage = context.policy, Lineage.from_tags(judged.tags, judged.version)
-    with CleanProcess() as process:
-        version = train_again(context, lineage).version
-        with context.progress.step(f"examine the refit, version {version.version}"):
-            compliance = examine(context, version, process)
-            shift = _shift(context, judged, version, lineage)
+    version = train_again(context, lineage).version
+    with context.progress.step(f"examine the refit, version {version.version}"):
+        compliance = examine(context, version, process)
+        shift = _shift(context, judged, version, lineage)
     evidence: dict[str, Any] = {"compliance": compliance.to_record()}
     refit = Refit(
         version=version.version,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,14 @@ def try_options(project: Project, options: Options, fit_on: Split, judge_on: Spl
         options=options,
         score=value(metric, judge_on.label.to_numpy(dtype=float), model.predict(judge_on.features)),
     )
+
+
+def try_each(
+    project: Project, choices: Sequence[Options], fit_on: Split, judge_on: Split, *, seed: int
+) -> tuple[Tried, ...]:
+    """Every set of options, in their order; fitted side by side, as many at a time as there are cores."""
+    with ThreadPoolExecutor(max_workers=min(len(choices), os.cpu_count() or 1)) as pool:
+        return tuple(pool.map(lambda options: try_options(project, options, fit_on, judge_on, seed=seed), choices))
 
 
 def search(

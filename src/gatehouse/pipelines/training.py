@@ -20,7 +20,7 @@ from gatehouse.evaluation.point import value
 from gatehouse.lakehouse.lineage import PREFIX, Lineage
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.dataset import EVENT_TIME, LABEL_KNOWN_AT, UNIT, Pinned, build, pin
-from gatehouse.pipelines.search import Split, Tried, best_first, search, try_options
+from gatehouse.pipelines.search import Split, Tried, best_first, search, try_each
 from gatehouse.pipelines.windows import Windows, windows
 from gatehouse.project import FittedModel, Options, Predictor
 from gatehouse.reports.card import model_card
@@ -212,7 +212,7 @@ def _choose(context: Context, fit_on: pd.DataFrame, stretch: Windows, run: Run) 
 
     if not context.environment.search:
         with context.progress.step(f"choose among {len(reviewed)} reviewed options"):
-            ranked = [try_options(project, r.options, inner, judge, seed=settings.seed) for r in reviewed]
+            ranked = try_each(project, [r.options for r in reviewed], inner, judge, seed=settings.seed)
             for number, tried in enumerate(ranked):
                 log(number, tried)
             return best_first(project, ranked)[0].options

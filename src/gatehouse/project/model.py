@@ -63,7 +63,7 @@ class Estimator(Protocol):
         """Options to try next."""
 
     def fit(self, features: pd.DataFrame, label: pd.Series[Any], options: Options, *, seed: int) -> FittedModel:
-        """Train on rows that all have a label. Features may be null."""
+        """Train on rows that all have a label. Features may be null. Fits may run beside each other in threads."""
 
 
 class Baseline(Protocol):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gatehouse.evaluation.metrics import WholeSample
-from gatehouse.pipelines.search import Split, Tried, best_first, search, try_options
+from gatehouse.pipelines.search import Split, Tried, best_first, search, try_each, try_options
 from gatehouse.project import Project, Task
 
 ROWS = Split(features=pd.DataFrame({"weight": [1.0, 2.0]}), label=pd.Series([3.0, 3.0]))
@@ -20,6 +20,15 @@ def test_options_are_scored_by_the_primary_metric_on_rows_they_were_not_fitted_o
     tried = try_options(project, {"number": 5.0}, other, ROWS, seed=1)
 
     assert tried == Tried(options={"number": 5.0}, score=2.0)
+
+
+def test_each_of_several_options_is_scored_as_if_it_were_alone_and_their_order_is_kept(project: Project) -> None:
+    choices = [{"number": float(n)} for n in (5, 1, 4, 3, 9)]
+
+    tried = try_each(project, choices, ROWS, ROWS, seed=1)
+
+    assert tried == tuple(try_options(project, options, ROWS, ROWS, seed=1) for options in choices)
+    assert [t.score for t in tried] == [2.0, 2.0, 1.0, 0.0, 6.0]
 
 
 def test_a_search_tells_of_every_trial_and_returns_them_best_first(project: Project) -> None:

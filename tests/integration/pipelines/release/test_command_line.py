@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def known_behaviour(road: Road, monkeypatch: pytest.MonkeyPatch, answered: Any) -> None:
     """Commands that examine a version get the answer that version 1 gave: it is of the same kind."""
     answer = road.record("1").compliance["probe"]
-    monkeypatch.setattr("gatehouse.pipelines.clean_process.CleanProcess", lambda: answered(answer))
+    monkeypatch.setattr("gatehouse.cli.world.clean_process", lambda _where: answered(answer))
 
 
 @pytest.mark.usefixtures("known_behaviour")
