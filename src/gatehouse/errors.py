@@ -20,6 +20,7 @@ GatehouseError                1   anything of ours that has no class of its own
 |- EvaluationError            9   something could not be measured; never the same as "not good enough"
 |- Refused                   10   a gate or a person said no to an act
 |- PlatformError             11   a tool, engine or library this needs is missing or broken
+|  `- Unanswered                   a provider's interface refused, or said nothing that can be relied on
 `- Interrupted              130   Ctrl-C; what was complete stays, the rest was never visible
 """
 
@@ -149,6 +150,14 @@ class PlatformError(GatehouseError):
     """A tool, engine or library that the command needs is missing or does not work."""
 
     exit_code = 11
+
+
+class Unanswered(PlatformError):
+    """A provider's interface gave no answer, or none that can be relied on. `status` is HTTP's, None without one."""
+
+    def __init__(self, what: str, *, status: int | None = None, why: str = "", remedy: str = "") -> None:
+        super().__init__(what, why=why, remedy=remedy)
+        self.status = status
 
 
 class Interrupted(GatehouseError):

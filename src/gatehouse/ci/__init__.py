@@ -10,10 +10,14 @@ from gatehouse.ci.none import NoCi
 from gatehouse.ci.provider import Provider
 
 
-def detect(environ: Mapping[str, str], *, log: TextIO, folder: Path) -> Provider:  # noqa: ARG001
+def detect(environ: Mapping[str, str], *, log: TextIO, folder: Path) -> Provider:
     """The CI that the variables of a process tell of.
 
     `log` is where the CI reads commands from, standard error, so that standard output stays what a command prints for
     machines. `folder` is the checkout.
     """
+    if environ.get("GITHUB_ACTIONS") == "true":
+        from gatehouse.ci.github import GitHub
+
+        return GitHub(environ, log=log)
     return NoCi(folder)

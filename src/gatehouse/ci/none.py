@@ -32,3 +32,7 @@ class NoCi(Unable):
             people=people_of(self._folder, commit) if commit else (),
             visibility="unknown",
         )
+
+    def proposers(self) -> tuple[str, ...]:
+        """Who wrote and who committed the commit."""
+        return self.run().people

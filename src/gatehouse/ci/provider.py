@@ -38,8 +38,7 @@ class CiRun:
     commit: str
     repository: str
     people: tuple[str, ...]
-    """Everybody who counts as having proposed what this run does: who started it, who started it again, who pushed, who
-    wrote and committed the commit. Accounts and e-mail addresses; nobody of them approves it."""
+    """Who started it, as far as its variables say. `Provider.proposers` asks further."""
     visibility: str
     """`public`, `private`, `internal`, or `unknown`."""
 
@@ -99,7 +98,16 @@ class Provider(Protocol):
         """`github`, `azure`, `gitlab`, `jenkins` or `none`."""
 
     def run(self) -> CiRun:
-        """The run this process belongs to."""
+        """The run this process belongs to, by its variables alone: nothing is asked."""
+
+    def proposers(self) -> tuple[str, ...]:
+        """Everybody who counts as having proposed what this run does: accounts and e-mail addresses.
+
+        Who started it and each re-run, who pushed, who wrote and committed the commit: nobody of them approves it.
+
+        Raises:
+            Unanswered: it cannot be told.
+        """
 
     def inert(self, line: str) -> str:
         """A line of a log in which the CI finds no command."""
