@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "errors": set(),
     "ci": {"errors"},
     "progress": set(),
+    "fork": {"errors"},
     "code_version": {"errors"},
     "settings": {"errors"},
     "clock": {"errors", "settings"},

@@ -34,6 +34,7 @@ VERBS = {
     "explore": "Write a notebook on dev that calls the package, or summarise a table.",
     "ui": "Open MLflow's own pages on this lakehouse.",
     "schema": "Print the JSON schema of a configuration file.",
+    "rename": "Turn this repository into another project, or put a second use case into it.",
     "reset": "Throw an environment's tables and models away.",
 }
 """Every verb with its line in --help, so that --help imports none of them."""

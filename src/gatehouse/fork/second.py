@@ -1,0 +1,39 @@
+"""Decides what the repository looks like with one more use case in it. Pure, as project.py is."""
+
+from __future__ import annotations
+
+from gatehouse.errors import StateError
+from gatehouse.fork import configuration, packaging
+from gatehouse.fork.files import File, Files
+from gatehouse.fork.names import MACHINERY, Name, parse_name
+from gatehouse.fork.project import taken_names
+from gatehouse.fork.starter import starter
+
+_ENVIRONMENTS = "conf/environments.yml"
+
+
+def conf_folder(name: Name) -> str:
+    """Where the configuration of a second use case lies; its embedded lakehouse comes to lie beside it."""
+    return f"projects/{name.package}/conf"
+
+
+def with_second(files: Files, text: str) -> dict[str, File]:
+    """The whole repository, a use case called `text` included."""
+    if f"src/{MACHINERY.package}/__init__.py" not in files or _ENVIRONMENTS not in files:
+        raise StateError(
+            "This is not a repository made from Gatehouse.",
+            why="A second use case needs the machinery and the configuration of the first.",
+            remedy="Run it in the project's own repository.",
+        )
+    name = parse_name(text, taken=taken_names(files))
+    pyproject = packaging.with_package(files["pyproject.toml"].text or "", name)
+    return {
+        **files,
+        **starter(
+            files,
+            name,
+            conf=conf_folder(name),
+            catalogs=configuration.catalogs(files[_ENVIRONMENTS].text or ""),
+        ),
+        "pyproject.toml": files["pyproject.toml"].written(packaging.allowing_unused_arguments(pyproject, name)),
+    }
