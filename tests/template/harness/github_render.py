@@ -1,0 +1,183 @@
+"""A workflow as act can run it: what act cannot read is taken out, what it does not do is put in.
+
+Put in: a job's own token, with the rights of that job alone; the gate before a job that names an environment; a
+checkout of another ref. Anything that is not known here is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.template.harness import NotUnderstood
+from tests.template.harness.github_stubs import stub_of
+from tests.template.harness.yaml_files import dump, parse
+
+_TOP = {"name", "run-name", "on", "permissions", "env", "defaults", "concurrency", "jobs"}
+_JOB = {
+    "name", "if", "needs", "runs-on", "timeout-minutes", "permissions", "environment", "concurrency", "outputs", "env",
+    "defaults", "strategy", "steps", "uses", "with",
+}  # fmt: skip
+_STEP = {"id", "name", "if", "uses", "with", "run", "env", "shell", "working-directory", "continue-on-error"}
+_STEP |= {"timeout-minutes"}
+_TOKEN = re.compile(r"\bgithub\.token\b|\bsecrets\.GITHUB_TOKEN\b")
+_GATE = '"$HARNESS_PYTHON" -I "$HARNESS_PROGRAM" gate "$HARNESS_ENVIRONMENT" "$HARNESS_JOB"'
+MACHINE = "ubuntu-24.04"
+
+
+@dataclass(kw_only=True)
+class Rendering:
+    """One workflow of one run, with those that it calls, written into `folder`."""
+
+    checkout: Path
+    folder: Path
+    token: Callable[[str], str]
+    """Of a job."""
+    permissions: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Of each job's token."""
+    actions: set[str] = field(default_factory=set)
+    """Third-party actions, `owner/name@sha`, without a path inside the repository."""
+    jobs: dict[str, str] = field(default_factory=dict)
+    """Every job, and of which job of the first file it is a part."""
+
+    def write(self, file: str) -> Path:
+        """Renders `.github/workflows/file`."""
+        return self._workflow(file, prefix="", granted=None)
+
+    def _workflow(self, file: str, *, prefix: str, granted: dict[str, str] | None) -> Path:
+        workflow = parse((self.checkout / ".github/workflows" / file).read_text(encoding="utf-8"))
+        _known(workflow, _TOP, file)
+        workflow.pop("concurrency", None)
+        workflow.pop("run-name", None)
+        default = _rights(workflow.get("permissions"), granted)
+        workflow["jobs"] = {
+            name: self._job(name, job, f"{prefix}{name}", default, granted) for name, job in workflow["jobs"].items()
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        place = self.folder / f"{prefix.replace('/', '--')}{file}"
+        place.write_text(dump(workflow), encoding="utf-8")
+        return place
+
+    def _job(
+        self, name: str, job: dict[str, Any], path: str, default: dict[str, str], granted: dict[str, str] | None
+    ) -> dict[str, Any]:
+        _known(job, _JOB, f"the job {name}")
+        job = dict(job)
+        rights = _rights(job["permissions"], granted) if "permissions" in job else default
+        _known(job.pop("concurrency", {}), {"group", "cancel-in-progress", "queue"}, f"the concurrency of {name}")
+        self.permissions[path] = rights
+        self.jobs[path] = path.split("/", maxsplit=1)[0]
+        if "uses" in job:
+            called = job["uses"]
+            if not called.startswith("./.github/workflows/"):
+                raise NotUnderstood(f"the workflow {called}")
+            place = self._workflow(Path(called).name, prefix=f"{path}/", granted=rights)
+            job["uses"] = f"./../{self.folder.name}/{place.name}"
+            return job
+        if job["runs-on"] != MACHINE:
+            raise NotUnderstood(f"the machine {job['runs-on']!r} of {name}")
+        environment = job.pop("environment", None)
+        steps = [rendered for step in job["steps"] for rendered in self._step(step, name)]
+        if environment is not None:
+            steps.insert(0, _gate(environment, path))
+        job["steps"] = steps
+        found: dict[str, Any] = _replaced(job, f"'{self.token(path)}'")
+        return found
+
+    def _step(self, step: dict[str, Any], job: str) -> list[dict[str, Any]]:
+        _known(step, _STEP, f"a step of {job}")
+        uses = step.get("uses")
+        if uses is None:
+            return [step]
+        if uses.startswith("./"):
+            self._composite(uses)
+            return [step]
+        if uses.startswith("actions/checkout@"):
+            return _checkout(step)
+        self._third_party(uses, step.get("with") or {})
+        return [step]
+
+    def _composite(self, uses: str) -> None:
+        action = parse((self.checkout / uses / "action.yml").read_text(encoding="utf-8"))
+        if action["runs"]["using"] != "composite":
+            raise NotUnderstood(f"{uses} is not composite")
+        for step in action["runs"]["steps"]:
+            _known(step, _STEP, uses)
+            if "uses" in step:
+                self._third_party(step["uses"], step.get("with") or {})
+
+    def _third_party(self, uses: str, inputs: Mapping[str, Any]) -> None:
+        name, stub = stub_of(uses)
+        unknown = set(inputs) - set(stub.inputs)
+        if unknown:
+            raise NotUnderstood(f"{name} with {sorted(unknown)}")
+        self.actions.add("/".join(name.split("/")[:2]) + "@" + uses.partition("@")[2])
+
+
+def _gate(environment: Any, job: str) -> dict[str, Any]:
+    about = {"name": environment} if isinstance(environment, str) else environment
+    _known(about, {"name", "url", "deployment"}, "an environment")
+    return {
+        "name": f"The environment {about['name']} opens",
+        "shell": "bash",
+        "env": {"HARNESS_ENVIRONMENT": about["name"], "HARNESS_JOB": job},
+        "run": _GATE,
+    }
+
+
+def _checkout(step: dict[str, Any]) -> list[dict[str, Any]]:
+    inputs = step.get("with") or {}
+    _known(inputs, {"ref", "fetch-depth", "persist-credentials", "fetch-tags"}, "actions/checkout")
+    if inputs.get("persist-credentials") is not False:
+        raise NotUnderstood("a checkout that leaves its token in the repository's configuration")
+    kept = {**step, "with": {"persist-credentials": False}}
+    commands = []
+    if inputs.get("fetch-depth") == 0:
+        commands.append("git fetch --quiet --unshallow --tags origin '+refs/heads/*:refs/remotes/origin/*'")
+    if inputs.get("fetch-tags") is True:
+        commands.append("git fetch --quiet --tags origin")
+    if "ref" in inputs:
+        commands.append('git fetch --quiet --depth 1 origin "$HARNESS_REF" && git checkout --quiet --detach FETCH_HEAD')
+    if not commands:
+        return [kept]
+    more = {"name": "What checkout was asked for", "shell": "bash", "run": "\n".join(commands)}
+    if "if" in step:
+        more["if"] = step["if"]
+    return [kept, {**more, "env": {"HARNESS_REF": inputs.get("ref", "")}}]
+
+
+def _rights(asked: Any, granted: dict[str, str] | None) -> dict[str, str]:
+    """A token's rights. Without the key: what the caller has, or, at the top, refused, since it depends on settings."""
+    if asked is None:
+        if granted is None:
+            raise NotUnderstood("a workflow without `permissions`: what its token may do depends on settings")
+        return granted
+    if not isinstance(asked, Mapping):
+        raise NotUnderstood(f"the permissions {asked!r}")
+    if granted is not None:
+        order = ["none", "read", "write"]
+        beyond = [key for key, level in asked.items() if order.index(level) > order.index(granted.get(key, "none"))]
+        if beyond:
+            raise NotUnderstood(f"a called workflow wants {beyond}, which its caller lacks: GitHub refuses it")
+    return dict(asked)
+
+
+def _known(found: Any, known: set[str], where: str) -> None:
+    if isinstance(found, str) and where.startswith("the concurrency"):
+        return
+    unknown = set(found) - known
+    if unknown:
+        raise NotUnderstood(f"{where}: {sorted(unknown)}")
+
+
+def _replaced(value: Any, token: str) -> Any:
+    if isinstance(value, str):
+        return _TOKEN.sub(token, value)
+    if isinstance(value, dict):
+        return {key: _replaced(inner, token) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_replaced(inner, token) for inner in value]
+    return value
