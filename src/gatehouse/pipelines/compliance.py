@@ -19,6 +19,7 @@ from gatehouse.reports.card import blanks
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gatehouse.gates.policy import ComplianceRule
     from gatehouse.lakehouse.registry import Version
 
 _PICKLES = {".pkl", ".pickle", ".joblib", ".cloudpickle", ".dill", ".pt", ".pth"}
@@ -40,13 +41,16 @@ def examine(context: Context, version: Version, process: CleanProcess) -> Compli
     request = {
         "model": str(folder),
         "cases": {name: {**case, "numeric": list(ordinary.columns)} for name, case in _cases(ordinary).items()},
-        "requests": rule.requests,
-        "rate": rule.request_rate,
-        "startup_seconds": rule.startup_seconds,
+        **load_test(rule),
     }
     limit = 2 * rule.startup_seconds + rule.requests / rule.request_rate + _GRACE_SECONDS
     answer, error = process.ask(request, limit=limit)
     return _evidence(context, version, answer, error)
+
+
+def load_test(rule: ComplianceRule) -> dict[str, float]:
+    """How hard the clean process tries a version: requests, their number a second, and seconds until it must answer."""
+    return {"requests": rule.requests, "rate": rule.request_rate, "startup_seconds": rule.startup_seconds}
 
 
 def _evidence(
