@@ -16,7 +16,7 @@ from urllib.parse import quote
 from gatehouse.ci import github_approval, github_store, github_talk
 from gatehouse.ci.commands import github_command, github_inert, github_value
 from gatehouse.ci.http import Api
-from gatehouse.ci.provider import Approved, Artefact, CiRun, Level, Subject
+from gatehouse.ci.provider import Approved, Artefact, CiRun, Level, Subject, unique
 from gatehouse.errors import PlatformError
 
 SUMMARY_LIMIT = 1_000_000
@@ -64,7 +64,7 @@ class GitHub:
             ref=environ.get("GITHUB_REF", ""),
             commit=self._given("GITHUB_SHA"),
             repository=repository,
-            people=_unique(
+            people=unique(
                 environ.get("GITHUB_ACTOR", ""),
                 environ.get("GITHUB_TRIGGERING_ACTOR", ""),
                 _of(event, "sender", "login"),
@@ -72,6 +72,7 @@ class GitHub:
                 _of(event, "pusher", "email"),
                 # A run that cut-release starts is started by a bot: the person who cut it is handed on.
                 _of(event, "inputs", "proposer"),
+                environ.get("GATEHOUSE_PROPOSER", ""),
             ),
             visibility=_of(event, "repository", "visibility") or "unknown",
         )
@@ -92,7 +93,7 @@ class GitHub:
         commit = self._api.get(f"/repos/{run.repository}/commits/{run.commit}")
         for role in ("author", "committer"):
             found += [commit.maybe_text(role, "login"), commit.maybe_text("commit", role, "email")]
-        return _unique(*found)
+        return unique(*found)
 
     def inert(self, line: str) -> str:
         """See `commands`."""
@@ -194,10 +195,6 @@ def _of(content: Any, *keys: str) -> str:
     for key in keys:
         content = content.get(key) if isinstance(content, dict) else None
     return content if isinstance(content, str) else ""
-
-
-def _unique(*names: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def _not_told(variable: str, value: str) -> PlatformError:

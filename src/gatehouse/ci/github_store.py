@@ -7,13 +7,13 @@ that made it must belong to the repository itself.
 from __future__ import annotations
 
 import tempfile
-import zipfile
 from pathlib import Path
 from urllib.parse import quote
 
 from gatehouse.ci.answer import Answer
 from gatehouse.ci.http import Api
 from gatehouse.ci.provider import Artefact, CiRun
+from gatehouse.ci.unpack import unpack
 from gatehouse.errors import StateError, Unanswered
 
 _UNTRUSTED_EVENTS = frozenset({"pull_request", "pull_request_target", "issue_comment", "workflow_run"})
@@ -59,15 +59,7 @@ def download(api: Api, run: CiRun, artefact: Artefact, folder: Path) -> None:
                 why="These are not the bytes that the run uploaded.",
                 remedy="Run it again; if it stays so, take the artefact of an earlier run.",
             )
-        try:
-            with zipfile.ZipFile(packed) as files:
-                files.extractall(folder)  # it keeps names inside the folder and makes no links
-        except (zipfile.BadZipFile, NotImplementedError) as error:
-            raise StateError(
-                f"Artefact {artefact.id} is no zip file: {error}.",
-                why="Nothing can be unpacked from it.",
-                remedy="Upload it with actions/upload-artifact, as an archive.",
-            ) from None
+        unpack(packed, folder, named=f"Artefact {artefact.id}")
 
 
 def successful_run(api: Api, run: CiRun, workflow: str, commit: str) -> str | None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
-
 from gatehouse.ci.answer import Answer
 from gatehouse.ci.http import Api
+from gatehouse.ci.marks import LABEL, mark, marked
 from gatehouse.ci.provider import CiRun
-from gatehouse.errors import Unanswered, UsageError
+from gatehouse.errors import Unanswered
 
-LABEL = "gatehouse"
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
 _LIMIT = 65_000
 """Characters; GitHub takes 65,536."""
 
 
 def raise_issue(api: Api, run: CiRun, key: str, title: str, body: str) -> str:
     """One open issue for each key."""
-    content = {"title": title[:250], "body": marked(key, body)}
+    content = {"title": title[:250], "body": marked(key, body, at_most=_LIMIT)}
     found = _open_issue(api, run, key)
     if found is None:
         made = api.send("POST", f"/repos/{run.repository}/issues", {**content, "labels": [LABEL]})
@@ -40,11 +37,11 @@ def settle_issue(api: Api, run: CiRun, key: str, comment: str) -> str | None:
 
 def comment(api: Api, run: CiRun, pull_request: int, marker: str, markdown: str) -> str | None:
     """Only a comment that a workflow wrote is taken for ours: anybody can write the marker."""
-    body = marked(marker, markdown)
+    body = marked(marker, markdown, at_most=_LIMIT)
     path = f"/repos/{run.repository}/issues"
     try:
         for found in api.pages(f"{path}/{pull_request}/comments"):
-            ours = found.text("user", "type") == "Bot" and found.maybe_text("body").startswith(_mark(marker))
+            ours = found.text("user", "type") == "Bot" and found.maybe_text("body").startswith(mark(marker))
             if ours:
                 changed = api.send("PATCH", f"{path}/comments/{found.identifier('id')}", {"body": body})
                 return changed.text("html_url")
@@ -55,24 +52,9 @@ def comment(api: Api, run: CiRun, pull_request: int, marker: str, markdown: str)
         raise
 
 
-def marked(key: str, markdown: str) -> str:
-    """The text with its marker in front, within GitHub's limit."""
-    return f"{_mark(key)}\n{markdown}"[:_LIMIT]
-
-
-def _mark(key: str) -> str:
-    if not _KEY.fullmatch(key) or "--" in key:
-        raise UsageError(
-            f"{key!r} cannot be the key of an issue or comment.",
-            why="It stands in a comment of HTML, by which the same one is found again.",
-            remedy="Use letters, digits and single signs of _ . : / -",
-        )
-    return f"<!-- gatehouse: {key} -->"
-
-
 def _open_issue(api: Api, run: CiRun, key: str) -> Answer | None:
-    mark = _mark(key)
+    ours = mark(key)
     for found in api.pages(f"/repos/{run.repository}/issues", state="open", labels=LABEL):
-        if found.maybe("pull_request") is None and found.maybe_text("body").startswith(mark):
+        if found.maybe("pull_request") is None and found.maybe_text("body").startswith(ours):
             return found
     return None

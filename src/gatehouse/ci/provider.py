@@ -71,6 +71,11 @@ class Approved:
     """A deleted and recreated environment has another one."""
 
 
+def unique(*names: str) -> tuple[str, ...]:
+    """Each name once, in this order; empty ones are nobody's."""
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
 UNPROTECTED = "unprotected"
 """Who `approved` where nobody was asked. It is not a person and is written down as it is."""
 
