@@ -51,7 +51,9 @@ def renamed_lock(text: str, name: Name) -> str:
     old, new = (f"{len(n.distribution)}-{n.distribution}-" for n in (MACHINERY, name))
     ordered = sorted((entry.rstrip("\n") for entry in entries), key=_sort_key)
     joined = "\n\n".join([head.rstrip("\n"), *(_ENTRY + entry for entry in ordered)]) + "\n"
-    joined = joined.replace(f'{{ package = "{MACHINERY.distribution}"', f'{{ package = "{name.distribution}"')  # conflicts
+    joined = joined.replace(
+        f'{{ package = "{MACHINERY.distribution}"', f'{{ package = "{name.distribution}"'
+    )  # conflicts
     return re.sub(rf"\b(extra|group)-{re.escape(old)}", rf"\g<1>-{new}", joined)
 
 

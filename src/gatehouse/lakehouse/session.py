@@ -68,7 +68,7 @@ def installed_engine() -> Engine:
     raise PlatformError(
         "No Spark engine is installed.",
         why="Every pipeline runs on Spark.",
-        remedy="uv sync    (or: pip install 'gatehouse[sail]')",
+        remedy="uv sync    (or: pip install '.[sail]')",
     )
 
 

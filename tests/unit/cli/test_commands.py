@@ -14,7 +14,7 @@ import pytest
 
 from gatehouse import __version__
 from gatehouse.cli import VERBS, main
-from gatehouse.settings import FILES
+from gatehouse.settings import FILES, load
 
 ROOT = Path(__file__).parents[3]
 HEAVY = {
@@ -247,6 +247,7 @@ def test_a_question_answered_with_no_changes_nothing_and_ends_with_130(gatehouse
     )
 
     assert done.returncode == 130
-    assert done.stdout == "Delete every table and model of dev (dev.flight_delays)? [y/N]: "
+    dev = load(ROOT / "conf").environment("dev")
+    assert done.stdout == f"Delete every table and model of dev ({dev.catalog}.{dev.db_schema})? [y/N]: "
     assert done.stderr.startswith("\nStopped. ")
     assert not Path(".lakehouse").exists()

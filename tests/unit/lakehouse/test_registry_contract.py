@@ -429,21 +429,21 @@ def test_a_deleted_model_is_gone_and_can_be_deleted_again(registry: ModelRegistr
 
 def test_the_models_of_one_schema_are_deleted_and_of_no_other(opened: Opened, files: Path) -> None:
     names = [
-        "dev.flight_delays.a",
-        "dev.flight_delays.b",
-        "dev.flightXdelays.a",
-        "dev.flight_delays2.a",
-        "prod.flight_delays.a",
+        "dev.tram_delays.a",
+        "dev.tram_delays.b",
+        "dev.tramXdelays.a",
+        "dev.tram_delays2.a",
+        "prod.tram_delays.a",
     ]
     everyone = opened([(name.split(".")[0], name.split(".")[1]) for name in names])
     for name in names:
         register(everyone, files, name)
 
-    mine = opened([("dev", "flight_delays")])
-    mine.delete_models("dev", "flight_delays")
-    mine.delete_models("dev", "flight_delays")
+    mine = opened([("dev", "tram_delays")])
+    mine.delete_models("dev", "tram_delays")
+    mine.delete_models("dev", "tram_delays")
     with pytest.raises(AccessDenied):
-        mine.delete_models("prod", "flight_delays")
+        mine.delete_models("prod", "tram_delays")
 
     assert [len(everyone.versions(name)) for name in names] == [0, 0, 1, 1, 1]
 
