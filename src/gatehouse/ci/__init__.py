@@ -20,4 +20,16 @@ def detect(environ: Mapping[str, str], *, log: TextIO, folder: Path) -> Provider
         from gatehouse.ci.github import GitHub
 
         return GitHub(environ, log=log)
+    if environ.get("TF_BUILD", "").lower() == "true":
+        from gatehouse.ci.azure import Azure
+
+        return Azure(environ, log=log, folder=folder)
+    if environ.get("GITLAB_CI") == "true":
+        from gatehouse.ci.gitlab import GitLab
+
+        return GitLab(environ, log=log, folder=folder)
+    if environ.get("JENKINS_URL"):
+        from gatehouse.ci.jenkins import Jenkins
+
+        return Jenkins(environ, folder=folder)
     return NoCi(folder)

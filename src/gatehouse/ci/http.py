@@ -68,12 +68,12 @@ class Api:
         content: bytes = self._call("GET", path, params=parameters, headers={"Accept": accept}).content
         return content
 
-    def fetch(self, address: str, file: Path) -> str:
+    def fetch(self, address: str, file: Path, *, accept: str = "*/*") -> str:
         """Downloads to a file; returns its SHA-256. A redirect to another host goes without the token."""
         import requests
 
         total = hashlib.sha256()
-        response = self._call("GET", address.removeprefix(self.base), stream=True)
+        response = self._call("GET", address.removeprefix(self.base), stream=True, headers={"Accept": accept})
         try:
             with response, file.open("wb") as target:
                 for block in response.iter_content(2**20):

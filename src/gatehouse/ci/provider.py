@@ -63,7 +63,7 @@ class Approved:
     established_by: str
     """A sentence: which rule, which run, which provider."""
     protected: bool
-    """False: the environment has no required reviewers, so that nobody was asked."""
+    """False: nobody was asked, for want of required reviewers; or only the pipeline's own word says who answered."""
     at: datetime | None
     """UTC; None where the CI does not say."""
     comment: str
