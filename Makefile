@@ -22,7 +22,7 @@ ACTIONLINT := $(if $(shell go version 2>/dev/null),.tools/actionlint-$(ACTIONLIN
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two test processes on two cores are slower than one after the other
-.PHONY: help demo test test-unit test-integration test-pythons test-jvm lint lint-code lint-workflows format clean ready python
+.PHONY: help demo install test test-unit test-integration test-slow test-template test-pythons test-jvm lint lint-code lint-workflows lint-github lint-azure format clean ready python
 
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -30,13 +30,22 @@ help: ## What there is to make
 demo: ready ## The whole story on real data: three environments, from raw rows to a monitored model
 	@$(RUN) gatehouse demo
 
-test: test-unit test-integration ## All tests, on the engine that needs no Java
+install: ready ## The command `gatehouse` in .venv/, with exactly the locked dependencies
+	@UV_PYTHON='$(PYTHON)' $(UV) sync --locked
+
+test: test-unit test-integration ## The tests of two minutes, on the engine that needs no Java
 
 test-unit: ready ## Pure code and contracts
 	@$(RUN) pytest tests/unit
 
-test-integration: ready ## Whole pipelines on a throw-away lakehouse, and what proves the template itself
-	@$(RUN) pytest tests/integration $(wildcard tests/template)
+test-integration: ready ## Whole pipelines on a throw-away lakehouse
+	@$(RUN) pytest -m 'not slow' tests/integration
+
+test-slow: ready ## Year-long data, processes that are killed, every way through the gates
+	@$(RUN) pytest -m slow tests/integration
+
+test-template: ready ## What proves the template itself: workflows run, gates broken on purpose, the project renamed
+	@$(if $(wildcard tests/template),$(RUN) pytest tests/template,echo "This project left the template's own tests behind.")
 
 test-pythons: test-python-3.11 test-python-3.12 test-python-3.13 ## Unit tests on every other supported Python found here
 
@@ -66,16 +75,21 @@ lint-code: ready
 	@$(RUN) ruff format --check
 	@$(RUN) mypy
 
-lint-workflows: ready $(filter .tools/%,$(ACTIONLINT))
+# A project has the files of the providers that it chose.
+lint-workflows: ready $(if $(wildcard .github),lint-github) $(if $(wildcard .azure-pipelines),lint-azure)
+	@$(RUN) sh -c 'if command -v shellcheck >/dev/null; then shellcheck .ci/run; else echo "shellcheck: SKIPPED, not found."; fi'
+	@$(RUN) pre-commit validate-config
+
+lint-github: ready $(filter .tools/%,$(ACTIONLINT))
 	@$(RUN) zizmor --quiet --offline --strict-collection --persona auditor .github
 	@$(if $(ACTIONLINT),$(RUN) $(ACTIONLINT),echo "actionlint: SKIPPED, neither it nor a Go to build it with was found.")
-	@$(RUN) sh -c 'if command -v shellcheck >/dev/null; then shellcheck .ci/run; else echo "shellcheck: SKIPPED, not found."; fi'
 	@$(RUN) check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(RUN) check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	@$(RUN) check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+
+lint-azure: ready
 	@$(RUN) check-jsonschema --quiet --builtin-schema vendor.azure-pipelines --regex-variant nonunicode \
 		--data-transform azure-pipelines $$(find .azure-pipelines -name '*.yml')
-	@$(RUN) pre-commit validate-config
 
 format: ready ## Put the code into shape
 	@$(RUN) ruff check --fix
