@@ -77,16 +77,19 @@ def test_a_python_that_is_not_here_is_skipped_aloud(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "test-jvm", "test-pythons", "lint"])
+@pytest.mark.parametrize("target", ["demo", "test", "test-slow", "test-template", "test-jvm", "test-pythons", "lint"])
 @pytest.mark.parametrize("code", [1, 5])
 def test_what_fails_below_fails_the_target_and_so_does_running_no_test(tmp_path: Path, target: str, code: int) -> None:
     assert make(tmp_path, target, java=True, finds="/somewhere/python3", exits=code)[0] != 0
 
 
-def test_test_runs_the_unit_tests_before_the_slow_ones(tmp_path: Path) -> None:
-    code, printed = make(tmp_path, "test")
-    assert code == 0
-    assert printed.splitlines() == [
-        "uv run --locked pytest tests/unit",
-        "uv run --locked pytest tests/integration tests/template",
-    ]
+@pytest.mark.parametrize(
+    ("target", "runs"),
+    [
+        ("test", ["pytest tests/unit", "pytest -m not slow tests/integration"]),
+        ("test-slow", ["pytest -m slow tests/integration"]),
+        ("test-template", ["pytest tests/template"]),
+    ],
+)
+def test_every_test_runs_under_one_target(tmp_path: Path, target: str, runs: list[str]) -> None:
+    assert make(tmp_path, target) == (0, "".join(f"uv run --locked {line}\n" for line in runs))
