@@ -21,6 +21,8 @@ VERBS = {
     "promote": "Make an approved version the champion.",
     "copy": "Take an approved version over from another environment: deploy the model, not the code.",
     "rollback": "Go back to the last approved version that works.",
+    "rehearse": "Run every pipeline and every gate in a schema that is thrown away.",
+    "sweep": "Drop what rehearsals left behind.",
     "why": "Why a version was, or was not, promoted.",
     "card": "The model card of a version, and what is blank in it.",
     "replay": "Compute the verdict of a decision record once more, offline.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
@@ -169,6 +170,14 @@ class Tracking:
         with told(f"writing {path} of the run {run_id}"):
             self.client.log_text(run_id, text, path)
 
+    def discard(self) -> None:
+        """Throw the experiment away with its runs and files; its name is free again, and this object of no more use."""
+        with exclusive(self.root), told(f"deleting the experiment {self.experiment}"):
+            # MLflow keeps the name of what it deletes, for whoever wants it restored.
+            self.client.rename_experiment(self.experiment_id, f"{self.experiment} (dropped, {self.experiment_id})")
+            self.client.delete_experiment(self.experiment_id)
+        shutil.rmtree(_artifact_folder(self.root, self.experiment), ignore_errors=True)
+
     def registry(self, *, writable: Collection[Schema]) -> MlflowRegistry:
         """The model registry, with the right to change the models of these schemas."""
         return MlflowRegistry(self.tracking_uri, self.registry_uri, root=self.root, writable=writable)
@@ -191,15 +200,18 @@ def open_tracking(root: Path, *, experiment: str) -> Tracking:
     of MLflow wrote it.
     """
     address = prepare(root.resolve())
-    # An own folder, by its address: experiment 0 would put files wherever the first process happened to run.
-    folder = root.resolve() / ARTIFACTS / re.sub(r"[^A-Za-z0-9_.-]+", "-", experiment).strip(".")
     return Tracking.connect(
         tracking_uri=address,
         registry_uri=address,
         root=root.resolve(),
         experiment=experiment,
-        artifact_location=folder.as_uri(),
+        artifact_location=_artifact_folder(root.resolve(), experiment).as_uri(),
     )
+
+
+def _artifact_folder(root: Path, experiment: str) -> Path:
+    """An own folder, by its address: experiment 0 would put files wherever the first process happened to run."""
+    return root / ARTIFACTS / re.sub(r"[^A-Za-z0-9_.-]+", "-", experiment).strip(".")
 
 
 def ui_command(root: Path, *, port: int = 5000) -> list[str]:
