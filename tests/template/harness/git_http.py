@@ -19,7 +19,7 @@ def token_of(call: Call) -> str:
     return given.strip()
 
 
-def serve(call: Call, folder: Path, *, may: Callable[[str, bool], bool]) -> Reply:
+def serve(call: Call, folder: Path, repository: str, *, may: Callable[[str, bool], bool]) -> Reply:
     """One request of git's; `may(token, writes)` says whether it is allowed."""
     writes = "git-receive-pack" in (call.query.get("service", ""), call.path.rsplit("/", 1)[-1])
     token = token_of(call)
@@ -35,7 +35,7 @@ def serve(call: Call, folder: Path, *, may: Callable[[str, bool], bool]) -> Repl
         "GIT_CONFIG_KEY_0": "http.receivepack",
         "GIT_CONFIG_VALUE_0": "true",
         "REQUEST_METHOD": call.method,
-        "PATH_INFO": "/" + call.parts["repository"].removesuffix(".git") + ".git/" + call.parts["service"],
+        "PATH_INFO": f"/{repository}.git/{call.parts['service']}",
         "QUERY_STRING": call.query[""],
         "CONTENT_TYPE": call.headers.get("content-type", ""),
         "CONTENT_LENGTH": str(len(call.body)),

@@ -104,6 +104,7 @@ class GitHubApi:
         route("POST", "/actions/workflows/{file}/dispatches", "actions:write", self._dispatch)
         route("GET", "/environments", "actions:read", self._environments)
         route("GET", "/environments/{name}", "actions:read", self._environment)
+        route("GET", "/commits", "contents:read", self._commits)
         route("GET", "/commits/{sha}", "contents:read", lambda call: self.commit(call.parts["sha"]))
         route("GET", "/git/ref/{ref...}", "contents:read", self._ref)
         route("POST", "/git/refs", "contents:write", self._make_ref)
@@ -165,6 +166,16 @@ class GitHubApi:
             "committer": accounts.get(committer_email),
             "html_url": f"{self.url}/{OWNER}/{NAME}/commit/{full}",
         }
+
+    def _commits(self, call: Call) -> Any:
+        """The newest up to `sha` by `author`, an address or an account."""
+        if set(call.query) - {"", "author", "sha", "per_page"}:
+            raise NotUnderstood(f"commits filtered by {sorted(call.query)}")
+        number = int(call.query.get("per_page", 30))
+        found = self._git(
+            "log", f"-{number}", "--format=%H", f"--author={call.query['author']}", call.query["sha"], "--"
+        )
+        return [self.commit(sha) for sha in found.splitlines()]
 
     def _head_commit(self, sha: str) -> dict[str, Any]:
         commit = self.commit(sha)["commit"]
@@ -348,4 +359,6 @@ class GitHubApi:
                 return True
             return self.may(token, "contents", "write" if writes else "read")
 
-        return serve(call, self._origin, may=allowed)
+        if call.parts["repository"].removesuffix(".git") != NAME:
+            return NOT_FOUND
+        return serve(call, self._origin, NAME, may=allowed)

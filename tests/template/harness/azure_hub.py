@@ -1,0 +1,311 @@
+"""A project on Azure DevOps, as a test sees it: people push, tag and queue, pipelines run, something is left behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.template.harness.azure_api import AzureApi
+from tests.template.harness.azure_model import Stage, pipeline
+from tests.template.harness.azure_run import Execution
+from tests.template.harness.azure_scope import Scope
+from tests.template.harness.azure_state import (
+    COLLECTION,
+    PROJECT,
+    REPOSITORY,
+    Answer,
+    Approval,
+    Build,
+    Environment,
+    Person,
+    identifier,
+)
+from tests.template.harness.azure_steps import Agent
+from tests.template.harness.azure_tasks import Artifacts
+from tests.template.harness.azure_templates import Expansion
+from tests.template.harness.azure_triggers import pull_request_starts, push_starts, schedules
+from tests.template.harness.github_stubs import PROGRAM, write_programs
+from tests.template.harness.repository import Author, Repository
+from tests.template.harness.yaml_files import parse
+
+FOLDER = ".azure-pipelines"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A stage waits before an environment."""
+
+    build: Build
+    stage: str
+    environment: str
+
+
+def nobody(_: Waiting) -> Answer | None:
+    """Does not answer."""
+    return None
+
+
+@dataclass
+class AzureDevOps:
+    """Everything under `folder`. Use it as `with project.open():`. Each pipeline is called as its file."""
+
+    folder: Path
+    variables: dict[str, str] = field(default_factory=dict)
+    """Set on every pipeline in the web interface."""
+    secrets: dict[str, str] = field(default_factory=dict)
+    """Likewise; a fork's pull request gets none."""
+    groups: dict[str, dict[str, str]] = field(default_factory=dict)
+    machine: dict[str, str] = field(default_factory=dict)
+    """Environment of every agent, beside what Azure sets."""
+    approver: Callable[[Waiting], Answer | None] = nobody
+    hosted_on: str = "azure"
+    """Where the repository is: `azure` or `github`."""
+    build_validation: tuple[str, ...] = ("pull-request",)
+    """Pipelines that the branch policy of main names."""
+
+    def __post_init__(self) -> None:
+        self.repository = Repository(self.folder / "origin" / f"{REPOSITORY}.git", self.folder / "work")
+        self.api = AzureApi(self.folder / "origin")
+        self.programs = self.folder / "programs"
+        write_programs(self.programs, ["uv"])
+
+    @property
+    def work(self) -> Path:
+        """The working copy."""
+        return self.repository.work
+
+    @contextmanager
+    def open(self) -> Iterator[AzureDevOps]:
+        """Serves; at the end, a call that the loopback server did not know fails the test."""
+        with self.api.server.running():
+            yield self
+
+    def protect(self, name: str, *approvers: str, **rules: Any) -> Environment:
+        """Makes an environment with these approvers."""
+        made = Environment(id=self.api.number(), name=name, approvers=tuple(map(Person, approvers)), **rules)
+        self.api.environments[name] = made
+        return made
+
+    def push(self, by: str, branch: str = "main", *, message: str = "Change") -> list[Build]:
+        """Commits what is in `work`, pushes it, and runs what that starts."""
+        sha = self.repository.commit(_author(by), message, branch)
+        return self._pushed(f"refs/heads/{branch}", sha, by, message)
+
+    def tag(self, by: str, name: str, commit: str | None = None) -> list[Build]:
+        """Pushes a tag, on the newest commit of main unless another is named."""
+        sha = commit or self.repository.head()
+        self.repository.git("update-ref", f"refs/tags/{name}", sha)
+        return self._pushed(f"refs/tags/{name}", sha, by, "")
+
+    def _pushed(self, ref: str, sha: str, by: str, message: str) -> list[Build]:
+        found = self._pipelines(sha)
+        started = [name for name, document in found.items() if push_starts(document, ref, message=message)]
+        return self._all(started, "IndividualCI", ref, sha, by)
+
+    def pull_request(self, by: str, number: int = 1, *, head: str = "topic", fork: bool = False) -> list[Build]:
+        """Opens a pull request from what is in `work` to main."""
+        sha = self.repository.commit(_author(by), "Proposal", head)
+        merge = self.repository.merged(number, sha, _author(by))
+        started = [
+            name
+            for name, document in self._pipelines(merge).items()
+            if pull_request_starts(
+                document, "refs/heads/main", hosted_on=self.hosted_on, policy=name in self.build_validation
+            )
+        ]
+        return self._all(started, "PullRequest", f"refs/pull/{number}/merge", merge, by, fork=fork, number=number)
+
+    def queue(self, by: str, pipeline_name: str, ref: str = "refs/heads/main", **parameters: Any) -> list[Build]:
+        """Presses `Run pipeline`."""
+        return self._all([pipeline_name], "Manual", ref, self.repository.head(ref), by, parameters=parameters)
+
+    def schedule(self, cron: str, by: str) -> list[Build]:
+        """The hour has come for what main's files say; `by` is whose pipelines they are."""
+        sha = self.repository.head()
+        started = [
+            name
+            for name, document in self._pipelines(sha).items()
+            if cron in [entry["cron"] for entry in schedules(document)]
+        ]
+        return self._all(started, "Schedule", "refs/heads/main", sha, by)
+
+    def again(self, build: Build) -> Build:
+        """Runs all stages of a build once more."""
+        build.attempt += 1
+        build.waiting_for = None
+        build.stages.clear()
+        build.jobs.clear()
+        self._executed(build)
+        return build
+
+    def _all(
+        self,
+        names: list[str],
+        reason: str,
+        ref: str,
+        sha: str,
+        by: str,
+        *,
+        fork: bool = False,
+        number: int | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> list[Build]:
+        done = []
+        for name in sorted(names):
+            build = Build(
+                id=self.api.number(),
+                pipeline=name,
+                reason=reason,
+                ref=ref,
+                sha=sha,
+                requested_for=Person(by),
+                from_fork=fork,
+                pull_request=number,
+                parameters=parameters or {},
+            )
+            self.api.builds[build.id] = build
+            self._executed(build)
+            done.append(build)
+        while self.api.queued:
+            named, full, given = self.api.queued.pop(0)
+            done += self.queue("build service", named, full, **given)
+        return done
+
+    def _pipelines(self, sha: str) -> dict[str, Any]:
+        listed = self.repository.git("ls-tree", "--name-only", sha, f"{FOLDER}/").splitlines()
+        found = {Path(name).stem: name for name in listed if name.endswith(".yml")}
+        for name in found:
+            self.api.definition(name)
+        return {name: parse(self.repository.git("show", f"{sha}:{path}")) for name, path in found.items()}
+
+    def _executed(self, build: Build) -> None:
+        place = self.folder / "builds" / f"{build.id}-{build.attempt}"
+        files = place / "files"
+        self.repository.clone(files, build.sha, build.ref, "nowhere")
+        scope = self._scope(build)
+        shown = {scope.names[key]: value for key, value in scope.values.items() if key not in scope.secrets}
+        expanded = Expansion(root=files, variables=shown).pipeline(f"{FOLDER}/{build.pipeline}.yml", build.parameters)
+        artifacts = Artifacts(everything=self.api.artifacts, build=build, builds=self.api.builds)
+
+        def agent(job: str, variables: Scope) -> Agent:
+            return Agent(
+                build=build,
+                job=job,
+                folder=place / job,
+                scope=variables,
+                artifacts=artifacts,
+                clone=lambda folder, depth: self.repository.clone(
+                    folder, build.sha, build.ref, f"{self._base}/_git/{REPOSITORY}", depth=depth
+                ),
+                path=self._path(),
+                machine={
+                    **self.machine,
+                    "GIT_TERMINAL_PROMPT": "0",
+                    "GIT_CONFIG_GLOBAL": os.devnull,
+                    "HARNESS_PYTHON": sys.executable,
+                    "HARNESS_PROGRAM": str(PROGRAM),
+                },
+            )
+
+        execution = Execution(
+            build=build,
+            pipeline=pipeline(expanded),
+            scope=scope,
+            groups=self.groups,
+            agent=agent,
+            opened=lambda stage, environment: self._opened(build, stage, environment),
+        )
+        for stage in execution.pipeline.stages:
+            self._record(build, "Stage", stage.name, None)
+        result = execution.run()
+        build.status = "completed"
+        build.result = {"Succeeded": "succeeded", "Failed": "failed", "SucceededWithIssues": "partiallySucceeded"}[
+            result
+        ]
+
+    def _record(self, build: Build, kind: str, name: str, parent: str | None, number: str = "") -> str:
+        made = number or identifier(build.id, build.attempt, kind, name)
+        build.timeline.append(
+            {"id": made, "parentId": parent, "type": kind, "name": name, "identifier": name, "attempt": build.attempt}
+        )
+        return made
+
+    def _opened(self, build: Build, stage: Stage, name: str) -> bool:
+        environment = self.api.environments.get(name)
+        if environment is None:
+            build.log += f"Environment {name} could not be found. It does not exist or has not been authorized.\n"
+            return False
+        point = self._record(build, "Checkpoint", stage.name, identifier(build.id, build.attempt, "Stage", stage.name))
+        if not environment.approvers or environment.disabled:
+            return True
+        approval = Approval(
+            id=identifier(build.id, build.attempt, "approval", stage.name, name), environment=environment
+        )
+        self.api.approvals[approval.id] = approval
+        self._record(build, "Checkpoint.Approval", name, point, approval.id)
+        answer = self.approver(Waiting(build, stage.name, name))
+        if answer is None:
+            build.waiting_for = name
+            return False
+        assert answer.by in environment.approvers, f"{answer.by.login} is no approver of {name}"
+        own = environment.requester_cannot_approve and answer.by == build.requested_for
+        assert not own, f"{answer.by.login} approves their own run"
+        approval.answer, approval.status = answer, answer.status
+        return answer.status == "approved"
+
+    @property
+    def _base(self) -> str:
+        return f"{self.api.url}/{COLLECTION}/{PROJECT}"
+
+    def _scope(self, build: Build) -> Scope:
+        person = build.requested_for
+        scope = Scope()
+        for name, value in {
+            "Build.BuildId": str(build.id),
+            "Build.BuildNumber": str(build.id),
+            "Build.DefinitionName": build.pipeline,
+            "Build.Reason": build.reason,
+            "Build.SourceBranch": build.ref,
+            "Build.SourceBranchName": build.ref.rsplit("/", 1)[-1],
+            "Build.SourceVersion": build.sha,
+            "Build.RequestedFor": person.login,
+            "Build.RequestedForEmail": person.email,
+            "Build.RequestedForId": str(person.json()["id"]),
+            "Build.QueuedBy": person.login,
+            "Build.QueuedById": str(person.json()["id"]),
+            "Build.Repository.Id": identifier("repository"),
+            "Build.Repository.Name": REPOSITORY,
+            "Build.Repository.Provider": "TfsGit" if self.hosted_on == "azure" else "GitHub",
+            "Build.Repository.Uri": f"{self._base}/_git/{REPOSITORY}",
+            "System.CollectionUri": f"{self.api.url}/{COLLECTION}/",
+            "System.TeamFoundationCollectionUri": f"{self.api.url}/{COLLECTION}/",
+            "System.TeamProject": PROJECT,
+            "System.DefinitionId": str(self.api.definition(build.pipeline)),
+            "System.DefinitionName": build.pipeline,
+            "Agent.OS": "Linux",
+            "Agent.ToolsDirectory": str(self.folder / "tools"),
+            **({"System.PullRequest.PullRequestId": str(build.pull_request)} if build.pull_request else {}),
+            **({"System.PullRequest.IsFork": str(build.from_fork)} if build.pull_request else {}),
+            **self.variables,
+        }.items():
+            scope.set(name, value)
+        scope.set("System.AccessToken", self.api.token(build), secret=True)
+        for name, value in ({} if build.from_fork else self.secrets).items():
+            scope.set(name, value, secret=True)
+        return scope
+
+    def _path(self) -> str:
+        """Our programs first; not the folder of this very Python, which no hosted machine has."""
+        here = str(Path(sys.executable).parent)
+        return os.pathsep.join(
+            [str(self.programs), *(part for part in os.environ["PATH"].split(os.pathsep) if part != here)]
+        )
+
+
+def _author(login: str) -> Author:
+    return Author(login, Person(login).email)
