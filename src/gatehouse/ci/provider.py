@@ -42,6 +42,11 @@ class CiRun:
     visibility: str
     """`public`, `private`, `internal`, or `unknown`."""
 
+    @property
+    def scheduled(self) -> bool:
+        """Whether nobody started it by hand, nor by a push."""
+        return self.event.lower() == "schedule"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subject:

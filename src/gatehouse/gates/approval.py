@@ -21,7 +21,7 @@ from gatehouse.gates.consent import (
     objection_to_answer,
     short,
 )
-from gatehouse.gates.identity import SCHEDULE, people, same_person
+from gatehouse.gates.identity import SCHEDULE, people
 from gatehouse.gates.policy import ManualCheck, Policy
 from gatehouse.gates.record import DecisionRecord
 from gatehouse.gates.verdict import Finding, Outcome, Verdict
@@ -110,10 +110,17 @@ def _case(
     now: datetime,
     proposers: Collection[str],
 ) -> Case:
-    known = (record.candidate.proposer, *record.candidate.authors, *proposers)
+    digest = record.digest()
+    told = (d.witness.proposers for d in approvals if d.witness and d.record_digest == digest)
+    known = (
+        record.candidate.proposer,
+        *record.candidate.authors,
+        *proposers,
+        *(name for names in told for name in names),
+    )
     return Case(
         record=record,
-        record_digest=record.digest(),
+        record_digest=digest,
         files_digest_now=files_digest_now,
         decisions=tuple(approvals),
         policy=policy,
@@ -205,9 +212,12 @@ def _number_findings(case: Case) -> Iterator[Finding]:
 
 def _own_findings(case: Case, counted: Collection[Approval]) -> Iterator[Finding]:
     for d in counted:
-        if same_person(d.approver.name) in case.proposers:
+        if not d.names.isdisjoint(case.proposers):
             reason = f"{d.approver.name} decided on what they proposed themselves, which approval.allow_own permits."
             yield _finding("own", Outcome.PROMOTE, reason)
+        if d.witness and not d.witness.protected:
+            reason = f"{d.witness.environment} is unprotected: nobody vouches for {d.approver}."
+            yield _finding("unprotected", Outcome.PROMOTE, reason)
 
 
 def _check_findings(case: Case, check: ManualCheck) -> Iterator[Finding]:

@@ -42,6 +42,25 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=CLOSED)
+class Witness:
+    """The provider that asked for a decision, and what it says besides a name. Empty texts: it does not say."""
+
+    provider: Text
+    environment: Text
+    environment_id: str
+    """An environment that was deleted and made anew has another one."""
+    protected: bool
+    """False: nobody vouches for the name, because nobody was asked or let sign in."""
+    run: str
+    """Address of the run that waited."""
+    comment: str
+    also: tuple[str, ...]
+    """Other names of the same person."""
+    proposers: tuple[str, ...]
+    """Whom the provider takes for proposers, besides those the record names."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=CLOSED)
 class Approval:
     """One person's decision on one version: the refit's where there is one. `answers` are by id of the manual check."""
 
@@ -53,16 +72,25 @@ class Approval:
     reason: str
     at: Moment
     answers: Mapping[str, Answer]
+    witness: Witness | None = None
+    """None: the person said it themselves, by a command."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The person, by every name that is known of them."""
+        return people([self.approver.name, *(self.witness.also if self.witness else ())])
 
     def to_record(self) -> dict[str, Any]:
         """For JSON."""
         content: dict[str, Any] = written(self)
+        if self.witness is None:
+            del content["witness"]
         return content
 
     @classmethod
     def from_record(cls, content: Mapping[str, Any]) -> Approval:
         """What `to_record` gave; DataError if it was damaged."""
-        return read(cls, content, named="The approval")
+        return read(cls, {"witness": None, **content}, named="The approval")
 
 
 @plain_dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +122,7 @@ def counted_decisions(case: Case, kind: Decision) -> tuple[dict[str, Approval], 
     for decision in case.decisions:
         if decision.decision is not kind:
             continue
-        objection = _unbound(case, decision) or _untimely(case, decision.at) or _unentitled(case, decision.approver)
+        objection = _unbound(case, decision) or _untimely(case, decision.at) or _unentitled(case, decision)
         if objection is None and not decision.reason.strip():
             objection = "gives no reason"
         if objection is not None:
@@ -125,13 +153,13 @@ def _untimely(case: Case, at: datetime) -> str | None:
     return None
 
 
-def _unentitled(case: Case, who: Identity) -> str | None:
-    approval, person = case.policy.approval, same_person(who.name)
-    if not people([who.name]) or person == SCHEDULE:
+def _unentitled(case: Case, decision: Approval) -> str | None:
+    approval, person = case.policy.approval, same_person(decision.approver.name)
+    if not people([decision.approver.name]) or person == SCHEDULE:
         return "is nobody's"
-    if approval.approvers and person not in people(approval.approvers):
+    if approval.approvers and decision.names.isdisjoint(people(approval.approvers)):
         return f"does not count: only {', '.join(a.strip() for a in approval.approvers)} may approve"
-    if person in case.proposers and not approval.allow_own:
+    if not decision.names.isdisjoint(case.proposers) and not approval.allow_own:
         return "does not count: it comes from them, and nobody approves what they proposed"
     return None
 
@@ -147,7 +175,7 @@ def objection_to_answer(case: Case, check: ManualCheck, decision: Approval, answ
         return f"{name}'s answer {objection}."
     if check.by:
         return None if same_person(name) in people(check.by) else f"{name} is not among those who may answer."
-    objection = _unentitled(case, answer.by)
+    objection = _unentitled(case, decision)
     return f"{name}'s answer {objection}." if objection else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import unicodedata
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -73,6 +74,16 @@ def local_identity(as_name: str | None, git_config: Callable[[str], str | None])
     if configured and same_person(configured) != same_person(as_name):
         source = f"--as, where git config user.email is {configured}"
     return _identity(as_name.strip(), source)
+
+
+def provider_identity(name: str, established_by: str, *, proven: bool) -> Identity:
+    """Whom a provider names: proven where it let that person sign in and asked them.
+
+    Raises:
+        UsageError: the name can be nobody's.
+    """
+    found = _identity(name, established_by)
+    return replace(found, strength=Strength.PROVEN) if proven else found
 
 
 def git_config_of(folder: Path) -> Callable[[str], str | None]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gatehouse.errors import Refused
 from gatehouse.gates.approval import Answer, Approval, Decision, judge_approval, judge_break_glass, objection
+from gatehouse.gates.consent import Witness
 from gatehouse.gates.identity import Identity
 from gatehouse.gates.record import DecisionRecord
 from gatehouse.gates.verdict import Outcome, Verdict
@@ -28,14 +30,19 @@ def decide(
     actor: Identity,
     reason: str,
     answers: Mapping[str, str],
+    witness: Witness | None = None,
 ) -> tuple[Approval, Verdict]:
     """Enter a person's decision, bound to record and files; returns it with where the approval stands after it.
+
+    `witness` is the provider that asked for it, if one did.
 
     Raises:
         Refused: it would count for nothing, and why: the person proposed the version, the record expired, ...
     """
     record = find(context, version)
     _refuse_unknown_checks(context, answers)
+    if witness is not None:
+        actor = _vouched_for(context, actor, witness)
     at = context.now
     approval = Approval(
         version=record.promoted.version,
@@ -46,6 +53,7 @@ def decide(
         reason=reason,
         at=at,
         answers={i: Answer(text=text, by=actor, at=at) for i, text in answers.items()},
+        witness=witness,
     )
     if decision is Decision.APPROVE:
         _refuse_void(context, record, approval)
@@ -86,6 +94,34 @@ def _refuse_unknown_checks(context: Context, answers: Mapping[str, str]) -> None
             why="An answer to a question that nobody asked would look like one that counts.",
             remedy=f"Answer: {', '.join(sorted(known)) or 'the policy has no manual checks'}.",
         )
+
+
+def _vouched_for(context: Context, actor: Identity, witness: Witness) -> Identity:
+    """The person, with what has become of the provider's environment since it was last asked."""
+    if not witness.protected and context.environment.platform != "local":
+        raise Refused(
+            f"{witness.environment} is unprotected, and {context.name} lives on {context.environment.platform}.",
+            why="Whoever can start the run would promote what they like.",
+            remedy=f"Give {witness.environment} required reviewers; gatehouse preflight tells how.",
+        )
+    last = next((d for d in reversed(decisions(context)) if d.witness and _same_place(d.witness, witness)), None)
+    if last is None or last.witness is None:
+        return actor
+    if last.witness.protected and not witness.protected:
+        raise Refused(
+            f"{witness.environment} asked people when version {last.version} was approved, and asks nobody now.",
+            why="Somebody took its reviewers away, or deleted it, after which a run makes it anew without any.",
+            remedy=f"Give {witness.environment} its required reviewers again, and start a new run.",
+        )
+    before, now = last.witness.environment_id, witness.environment_id
+    if before and now and before != now:
+        note = f"which is not the one of version {last.version} (id {before}): it was made anew since"
+        return replace(actor, established_by=f"{actor.established_by}, {note}")
+    return actor
+
+
+def _same_place(one: Witness, other: Witness) -> bool:
+    return (one.provider, one.environment) == (other.provider, other.environment)
 
 
 def _refuse_void(context: Context, record: DecisionRecord, approval: Approval) -> None:

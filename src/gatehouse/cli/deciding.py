@@ -1,0 +1,73 @@
+"""What `gatehouse approve` and `gatehouse reject` have in common: a decision by name, and how decisions are shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gatehouse.errors import UsageError
+
+if TYPE_CHECKING:
+    from gatehouse.gates.approval import Approval
+    from gatehouse.gates.verdict import Verdict
+
+
+def decide_by_name(
+    verb: str,
+    found: dict[str, Path | None],
+    version: str,
+    env: str,
+    reason: str,
+    as_name: str | None,
+    answers: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Enter what somebody says by a command, and show where the version stands after it."""
+    from gatehouse.cli.display import TerminalProgress
+    from gatehouse.cli.world import open_context, place
+    from gatehouse.gates.approval import Decision
+    from gatehouse.gates.identity import git_config_of, local_identity
+    from gatehouse.pipelines.approval import decide
+
+    where = place(found)
+    actor = local_identity(as_name, git_config_of(Path.cwd()))  # also in a CI, where a name is no more than claimed
+    with open_context(where, env, as_of=None, progress=TerminalProgress()) as context:
+        known = context.registry.get(context.model, version)
+        approval, standing = decide(
+            context, known, Decision(verb), actor=actor, reason=reason, answers=_parsed(answers)
+        )
+    show_decisions(verb, [approval], standing, env, as_json=as_json)
+
+
+def show_decisions(verb: str, approvals: list[Approval], standing: Verdict, env: str, *, as_json: bool) -> None:
+    """What was entered, and what comes next."""
+    from gatehouse.cli.display import echo_json, stdout_console
+    from gatehouse.cli.words import show_verdict
+
+    if as_json:
+        entered = [approval.to_record() for approval in approvals]
+        said = {"decision": entered[-1], "decisions": entered, "opens": standing.opens, "reason": standing.sentence()}
+        echo_json(said)
+        return
+    console = stdout_console()
+    past = "approved" if verb == "approve" else "rejected"
+    for approval in approvals:
+        console.print(f"Version {approval.version} {past} by {approval.approver}.", markup=False)
+    if standing.opens:
+        console.print(f"It may be promoted: gatehouse promote {approvals[-1].version} --env {env}", markup=False)
+    else:
+        show_verdict(console, standing, every=False)
+
+
+def _parsed(answers: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for answer in answers:
+        check, equals, text = answer.partition("=")
+        if not equals or not text.strip():
+            raise UsageError(
+                f"--answer {answer!r} has no text.",
+                why="An empty answer answers nothing.",
+                remedy="Write --answer check-id='what you found'.",
+            )
+        found[check.strip()] = text.strip()
+    return found

@@ -1,0 +1,106 @@
+"""The approvals of a CI's own gate, entered as decisions of the people behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from gatehouse.errors import PlatformError, Refused
+
+if TYPE_CHECKING:
+    from gatehouse.ci.provider import Approved, Provider
+    from gatehouse.gates.approval import Approval
+    from gatehouse.gates.verdict import Verdict
+    from gatehouse.lakehouse.registry import Version
+    from gatehouse.pipelines.context import Context
+
+
+def approve_from_ci(
+    context: Context, version: Version, provider: Provider, environment: str
+) -> tuple[list[Approval], Verdict]:
+    """Enters each approval that counts, and returns them with where the version stands.
+
+    `environment` is the provider's, whose reviewers are asked.
+
+    Raises:
+        Refused: nobody approved, nobody who may, or it cannot be told.
+    """
+    from gatehouse.ci.provider import Subject
+    from gatehouse.pipelines.decisions import find
+
+    record = find(context, version)
+    subject = Subject(version=record.promoted.version, digest=record.digest())
+    asked = provider.approvals(environment, subject)
+    authors = (record.candidate.proposer, *record.candidate.authors)
+    proposers = _proposers(provider, authors)
+    entered: list[Approval] = []
+    standing: Verdict | None = None
+    refused: Refused | None = None
+    for approved in asked:
+        try:
+            approval, standing = _enter(context, version, provider, environment, approved, proposers)
+            entered.append(approval)
+        except Refused as error:  # another person's may count
+            refused = refused or error
+    if standing is None:
+        assert refused is not None  # noqa: S101 - a provider names somebody or refuses
+        raise refused
+    return entered, standing
+
+
+def answers_in(comment: str, checks: Collection[str]) -> dict[str, str]:
+    """Answers to manual checks out of a review's comment: lines that begin with `check-id:` or `check-id=`."""
+    found = {}
+    for line in comment.splitlines():
+        for mark in (":", "="):
+            check, sign, text = line.partition(mark)
+            if sign and check.strip() in checks and text.strip():
+                found[check.strip()] = text.strip()
+    return found
+
+
+def _enter(
+    context: Context,
+    version: Version,
+    provider: Provider,
+    environment: str,
+    approved: Approved,
+    proposers: tuple[str, ...],
+) -> tuple[Approval, Verdict]:
+    from gatehouse.gates.approval import Decision
+    from gatehouse.gates.consent import Witness
+    from gatehouse.gates.identity import provider_identity
+    from gatehouse.pipelines.approval import decide
+
+    run = provider.run()
+    at = f" at {approved.at:%Y-%m-%d %H:%M} UTC" if approved.at else ""
+    said = approved.comment.strip() or "(without a comment)"
+    return decide(
+        context,
+        version,
+        Decision.APPROVE,
+        actor=provider_identity(approved.who, approved.established_by + at, proven=approved.protected),
+        reason=said if approved.protected else f"Nobody vouches for it: {approved.established_by}. {said}",
+        answers=answers_in(approved.comment, {c.id for c in context.policy.approval.manual_checks}),
+        witness=Witness(
+            provider=provider.name,
+            environment=environment,
+            environment_id=approved.environment_id,
+            protected=approved.protected,
+            run=run.url,
+            comment=approved.comment,
+            also=approved.also,
+            proposers=proposers,
+        ),
+    )
+
+
+def _proposers(provider: Provider, authors: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(dict.fromkeys((*provider.proposers(), *provider.accounts(authors))))
+    except PlatformError as error:
+        raise Refused(
+            f"Who proposed it cannot be told. {error.what}",
+            why="Nobody approves what they proposed, so the proposers have to be known.",
+            remedy=error.remedy,
+        ) from error
