@@ -43,7 +43,7 @@ variables:
   - {name: greeting, value: hello $(where)}
 steps:
   - bash: |
-      echo "$(greeting) $GREETING $(nobody)"
+      echo '$(greeting)' "$GREETING" '$(nobody)'
       echo "##vso[task.setvariable variable=made]7"
   - bash: echo "made $(made) $MADE in $(basename "$PWD")"
 """,
@@ -73,21 +73,34 @@ steps:
 def test_bash_goes_on_after_a_command_that_failed_unless_told_not_to(project: AzureDevOps) -> None:
     add(
         project,
-        "jobs:\n- {job: deaf, steps: [{bash: 'false\n\n    true'}]}\n- job: a\n  steps: [{bash: 'set -e\n\n    false\n\n    true'}]\n",
+        """
+jobs:
+  - job: deaf
+    steps:
+      - bash: |
+          false
+          true
+  - job: told
+    steps:
+      - bash: |
+          set -e
+          false
+          true
+""",
     )
     (build,) = project.push("anna")
-    assert build.jobs == {"deaf": "Succeeded", "a": "Failed"}
+    assert build.jobs == {"deaf": "Succeeded", "told": "Failed"}
 
 
 def test_a_secret_reaches_only_the_step_that_asks_for_it_and_never_the_log(project: AzureDevOps) -> None:
-    project.secrets["password"] = "hush"
+    project.secrets["word"] = "hush"
     add(
         project,
         """
 steps:
-  - bash: echo "by itself <$PASSWORD>"
+  - bash: echo "by itself <$WORD>"
   - bash: echo "mapped <$P> $(echo "$P" | rev)"
-    env: {P: $(password)}
+    env: {P: $(word)}
   - bash: 'echo "##vso[task.setvariable variable=made;isSecret=true]quiet"'
   - bash: echo "made <$MADE> $(made)"
 """,
@@ -230,10 +243,13 @@ stages:
   - stage: b
     jobs:
       - job: two
-        steps: [{bash: '[ ! -e dist ]'}, {download: current, artifact: state}, {bash: cat $(Pipeline.Workspace)/state/x}]
+        steps:
+          - bash: '[ ! -e dist ]'
+          - {download: current, artifact: state}
+          - bash: cat $(Pipeline.Workspace)/state/x
       - deployment: three
         environment: prod
-        strategy: {runOnce: {deploy: {steps: [{bash: 'cat $(Pipeline.Workspace)/state/x; ls $(Build.SourcesDirectory)'}]}}}
+        strategy: {runOnce: {deploy: {steps: [{bash: 'cat ../state/x; ls'}]}}}
 """,
     )
     (build,) = project.push("anna")
@@ -262,8 +278,8 @@ stages:
                     echo deployed
                     base=$(System.CollectionUri)$(System.TeamProject)/_apis
                     ask() { curl -s -H "Authorization: Bearer $T" "$base/$1"; }
-                    ask "build/builds/$(Build.BuildId)/timeline" > timeline.json
-                    id=$(grep -o '"id": "[^"]*", "parentId": "[^"]*", "type": "Checkpoint.Approval"' timeline.json | cut -d'"' -f4)
+                    approval='"id": "[^"]*", "parentId": "[^"]*", "type": "Checkpoint.Approval"'
+                    id=$(ask "build/builds/$(Build.BuildId)/timeline" | grep -o "$approval" | cut -d'"' -f4)
                     ask "pipelines/approvals/$id?\\$expand=steps"
                   env: {T: $(System.AccessToken)}
 """

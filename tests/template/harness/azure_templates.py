@@ -75,11 +75,7 @@ class Expansion:
         name = str(self._expanded(item["template"], scope, path)).removesuffix("@self")
         if "@" in name:
             raise NotUnderstood(f"the template {name} of another repository")
-        place = (
-            name.lstrip("/")
-            if name.startswith("/")
-            else posixpath.normpath(posixpath.join(posixpath.dirname(path), name))
-        )
+        place = posixpath.normpath(posixpath.join("/", posixpath.dirname(path), name)).lstrip("/")
         document = self._read(place)
         unknown = set(document) - {"parameters", kind}
         if unknown or kind not in document:
