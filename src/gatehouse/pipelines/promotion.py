@@ -105,9 +105,15 @@ def rehearse(context: Context, version: Version, *, actor: Identity) -> Settled:
 def rollback(
     context: Context, *, actor: Identity, reason: str, dry_run: bool
 ) -> tuple[str, tuple[str, ...], Settled | None]:
-    """Go back to the last approved version that works; returns it, who was passed over and why, and how it went."""
+    """Go back to the last approved version that works; returns it, who was passed over and why, and how it went.
+
+    One that was interrupted is finished, and then goes no further: whoever asks again means the same step.
+    """
     keeper = gatekeeper(context)
-    keeper.settle()
+    finished = keeper.settle()
+    if finished and finished.moved and not dry_run and (way := keeper.history())[-1].kind is Kind.ROLLBACK:
+        publish(context, [finished.version, way[-2].version], approval_verdict)
+        return finished.version, (), finished
     holder = _champion(context)
     with context.progress.step("find the last approved version that works"):
         target, skipped = keeper.rollback_target(passes=_still_stands(context))

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from gatehouse.errors import Refused, StateError
 from gatehouse.gates.approval import Decision
-from gatehouse.gates.promotion import CHALLENGER, CHAMPION, PREVIOUS, Kind
+from gatehouse.gates.promotion import CHALLENGER, CHAMPION, PREVIOUS, Kind, Settled
+from gatehouse.lakehouse.audit import AuditLog
 from gatehouse.pipelines.inference import infer
 from gatehouse.pipelines.promotion import gatekeeper
 
 if TYPE_CHECKING:
     from tests.integration.pipelines.release.conftest import Road
+
+    from gatehouse.lakehouse.audit import Entry
 
 ANNA, BERT = "anna@example.org", "bert@example.org"
 
@@ -81,6 +84,31 @@ def test_a_rollback_goes_to_the_last_approved_version_and_not_to_the_number_befo
     assert road.aliases() == {CHAMPION: "1", PREVIOUS: "2", CHALLENGER: None}
     begun = road.context().audit.entries()[-2]
     assert (begun.details["kind"], begun.details["record"]) == ("rollback", road.record("1").digest())
+
+
+def test_a_rollback_that_was_killed_is_finished_by_the_same_command_and_goes_no_further(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted(road)
+    append = AuditLog.append
+
+    def dying(log: AuditLog, *, action: str, **entry: Any) -> Entry:
+        if action == "move_done":
+            raise Killed
+        return append(log, action=action, **entry)
+
+    monkeypatch.setattr(AuditLog, "append", dying)
+    with pytest.raises(Killed):
+        road.rollback()
+    monkeypatch.undo()
+
+    assert road.rollback() == ("1", (), Settled(version="1", champion="1"))
+    assert road.aliases() == {CHAMPION: "1", PREVIOUS: "2", CHALLENGER: None}
+    assert road.said()[-2:] == [("move_begun", "1"), ("move_done", "1")]
+
+
+class Killed(BaseException):
+    """Stands for kill -9."""
 
 
 @pytest.mark.broken_gate(21)
