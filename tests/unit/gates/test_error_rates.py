@@ -66,7 +66,10 @@ def test_a_model_half_a_point_less_accurate_is_promoted_as_rarely_as_stated(
 ) -> None:
     """The gate that was found broken compared two numbers, and promoted such a model one time in five."""
     points = policy(
-        primary={"margin": 0.005, "suspicious_gain": 0.1}, guardrails={}, slices={"margin": 1.0, "minimum_rows": 1}
+        primary={"margin": 0.005, "suspicious_gain": 0.1},
+        guardrails={},
+        slices={"margin": 1.0, "minimum_rows": 1},
+        stability={"negative_flips": 1.0, "score_shift": 1.0, "calibration_error": 1.0},  # or these would hold it
     )
     rng = np.random.default_rng(16)
     promoted = named_better = 0
