@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 CONF = {"flights": ROOT / "conf", "temperature": ROOT / "examples" / "temperature" / "conf"}
 TRAINED = "2013-10-01"
+STATES = "GATEHOUSE_TEST_STATES"
+"""Folder in which lakehouses that take long to make are kept for other runs; not set, they are made by each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,13 +119,36 @@ def trained_once(open_lakehouse: Open, tmp_path_factory: pytest.TempPathFactory)
 
     Not to be written to: `trained` is a copy that is.
     """
-    lakehouse = open_lakehouse(tmp_path_factory.mktemp("trained") / "lakehouse")
+    folder = tmp_path_factory.mktemp("trained")
+    if known := known_state("trained", folder):
+        return open_lakehouse(known)
+    lakehouse = open_lakehouse(folder / "lakehouse")
     context = lakehouse.at(TRAINED)
     ingest(context)
     refresh(context)
     train(context, proposer="ada@example.org")
     context.registry.set_alias(context.model, CHAMPION, "1")
+    keep_state("trained", lakehouse)
     return lakehouse
+
+
+def known_state(name: str, folder: Path) -> Path | None:
+    """A copy of a lakehouse that another run kept, if it was told to: tests of mutations begin with the same one."""
+    kept = os.environ.get(STATES)
+    found = Path(kept) / name if kept else None
+    return Path(shutil.copytree(found, folder / "lakehouse")) if found and found.is_dir() else None
+
+
+def keep_state(name: str, lakehouse: Lakehouse) -> None:
+    """For `known_state` of other runs, if there are any."""
+    if kept := os.environ.get(STATES):
+        shutil.copytree(lakehouse.world.place.root, Path(kept) / name)
+
+
+@pytest.fixture(scope="session")
+def state() -> tuple[Callable[[str, Path], Path | None], Callable[[str, Lakehouse], None]]:
+    """`known_state` and `keep_state`, for other folders of tests."""
+    return known_state, keep_state
 
 
 @pytest.fixture

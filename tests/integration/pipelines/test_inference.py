@@ -30,6 +30,7 @@ def up_to(lakehouse: Lakehouse, as_of: str) -> Scored:
     return infer(context)
 
 
+@pytest.mark.broken_gate(23)
 def test_the_same_run_again_adds_nothing_and_a_day_later_only_that_day(trained: Lakehouse) -> None:
     first = infer(trained.at("2013-10-01"))
     before, log = trained.versions(), trained.rows("predictions", "prod", *LOG)
@@ -47,6 +48,7 @@ def test_the_same_run_again_adds_nothing_and_a_day_later_only_that_day(trained: 
     assert set(log) < set(rows)
 
 
+@pytest.mark.broken_gate(23)
 def test_a_new_champion_predicts_what_is_new_and_leaves_the_rest(trained: Lakehouse) -> None:
     infer(trained.at("2013-10-01"))
     log = set(trained.rows("predictions", "prod", *LOG))

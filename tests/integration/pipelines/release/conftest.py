@@ -137,9 +137,17 @@ def held(champion: str | None, previous: str | None, challenger: str | None = No
 
 
 @pytest.fixture(scope="session")
-def released(open_lakehouse: Open, tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
+def released(
+    open_lakehouse: Open,
+    tmp_path_factory: pytest.TempPathFactory,
+    state: tuple[Callable[[str, Path], Path | None], Callable[[str, Lakehouse], None]],
+) -> Lakehouse:
     """Written once. Nobody changes it: tests get copies."""
-    lakehouse = open_lakehouse(tmp_path_factory.mktemp("released") / "lakehouse")
+    known_state, keep_state = state
+    folder = tmp_path_factory.mktemp("released")
+    if known := known_state("released", folder):
+        return open_lakehouse(known)
+    lakehouse = open_lakehouse(folder / "lakehouse")
     with CleanProcess() as process:
         road = quick(Road(lakehouse=lakehouse, replaced={}))
         first = road.context(FIRST)
@@ -155,6 +163,7 @@ def released(open_lakehouse: Open, tmp_path_factory: pytest.TempPathFactory) -> 
     train(second, proposer=PROPOSER)
     train(warm(second, degrees=3.0), proposer=PROPOSER)
     road.judge("2")
+    keep_state("released", lakehouse)
     return lakehouse
 
 

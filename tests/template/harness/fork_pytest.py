@@ -3,8 +3,8 @@
     python fork_pytest.py JOBS IMPORTS...
 
 Imports what every session needs, then forks one process for each job of the JSON file JOBS, at most one per core at a
-time: `source` goes to the front of the import path, `arguments` to pytest, and what it says into the file `output`.
-None of IMPORTS may import what lies in those trees.
+time: `source` goes to the front of the import path, `arguments` to pytest, and what it says into the file `output`. A
+job that `waits` begins when the first job has ended. None of IMPORTS may import what lies in those trees.
 """
 
 from __future__ import annotations
@@ -18,20 +18,18 @@ from typing import Any
 
 
 def main(jobs: list[dict[str, Any]]) -> None:
-    running = 0
-    for job in jobs:
-        if running == (os.cpu_count() or 1):
-            os.wait()
-            running -= 1
-        running += 1
-        if os.fork() == 0:
-            _run(job)
+    first, running = 0, set[int]()
+    for job in sorted(jobs, key=lambda j: j["waits"]):
+        while len(running) == (os.cpu_count() or 1) or (job["waits"] and first in running):
+            running.discard(os.wait()[0])
+        child = os.fork() or _run(job)
+        running.add(child)
+        first = first or child
     while running:
-        os.wait()
-        running -= 1
+        running.discard(os.wait()[0])
 
 
-def _run(job: dict[str, Any]) -> None:
+def _run(job: dict[str, Any]) -> int:
     """Never returns: this process has borrowed everything from its parent."""
     code = 70
     try:
@@ -46,6 +44,7 @@ def _run(job: dict[str, Any]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+    return code
 
 
 if __name__ == "__main__":
