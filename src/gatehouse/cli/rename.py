@@ -64,6 +64,7 @@ def command(
     if not dry_run:
         _refuse_uncommitted(root)
     before = read(root, tracked(root))
+    _refuse_installed(before, name or add or "")
     if add is not None:
         after: Files = with_second(before, add)
     else:
@@ -112,6 +113,17 @@ def _refuse_uncommitted(root: Path) -> None:
             why="Many files change at once, and `git diff` shall show that and nothing else.",
             remedy="git stash --include-untracked, or commit; --dry-run works without.",
         )
+
+
+def _refuse_installed(files: Files, name: str) -> None:
+    """uv.lock names distributions; a module may be called otherwise, `yaml` of PyYAML."""
+    from importlib.util import find_spec
+
+    from gatehouse.fork.names import parse_name
+
+    own = any(path.startswith(f"src/{name}/") for path in files)
+    if name.isidentifier() and not own and find_spec(name) is not None:
+        parse_name(name, taken=frozenset({name}))
 
 
 def _tell(found: Changes, *, dry_run: bool, add: str | None) -> None:

@@ -17,12 +17,22 @@ def renamed_path(path: str, old: Name, new: Name) -> str:
 
 def renamed_text(path: str, text: str, old: Name, new: Name) -> str:
     """The text of a file. A title is replaced in declarations only: in prose the same words may mean the subject."""
-    changed = _replaced(text, old, new)
+    changed = _replaced(_with_room(text, old, new) if path.endswith(".md") else text, old, new)
     if path.endswith(_TITLES_IN):
         changed = re.sub(rf"\b{old.title}\b", new.title, changed)
     if path.endswith(".py") and changed != text:
         changed = with_sorted_imports(changed, new.package)
     return changed
+
+
+def _with_room(text: str, old: Name, new: Name) -> str:
+    """Columns of a block stay where they are: `src/flight_delays/    the use case`."""
+    longer = len(new.package) - len(old.package)
+
+    def line(found: re.Match[str]) -> str:
+        return found[1] + " " * max(1, len(found[2]) - longer)
+
+    return re.sub(rf"^(\s*\S*{old.package}\S*)(  +)", line, text, flags=re.MULTILINE)
 
 
 def _replaced(text: str, old: Name, new: Name) -> str:

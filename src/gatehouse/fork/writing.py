@@ -63,18 +63,16 @@ def write(root: Path, before: Files, after: Files, *, over: bool = False) -> Non
     put = {path: file for path, file in after.items() if before.get(path) != file}
     if not over:
         _refuse_obstacles(root, [path for path in put if path not in before])
-    staging = Path(tempfile.mkdtemp(prefix=".rename-", dir=root))
     try:
-        _stage(staging / "new", put)
-        _exchange(root, staging, sorted(put), sorted(before.keys() - after.keys()))
+        with tempfile.TemporaryDirectory(prefix=".rename-", dir=root, ignore_cleanup_errors=True) as staging:
+            _stage(Path(staging) / "new", put)
+            _exchange(root, Path(staging), sorted(put), sorted(before.keys() - after.keys()))
     except OSError as error:
         raise StorageError(
             f"The files could not be written: {error}.",
             why="What had been written was taken back; nothing is changed.",
             remedy="Free disk space or mend the rights of the folder, then run the command again.",
         ) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     _remove_empty_folders(root, {path for path in before if path not in after})
 
 
