@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 from urllib.parse import quote
 
-from gatehouse.ci import azure_approval, azure_store, azure_talk
+from gatehouse.ci import azure_approval, azure_cut, azure_store, azure_talk
 from gatehouse.ci.checkout import people_of
 from gatehouse.ci.commands import azure_command, azure_inert, checked_name
 from gatehouse.ci.http import Api
@@ -138,6 +138,10 @@ class Azure:
     def successful_run(self, workflow: str, commit: str) -> str | None:
         """Of the pipeline of that name."""
         return azure_store.successful_run(self._api, self.run(), workflow, commit)
+
+    def cut(self, branch: str, *, start: str, proposer: str) -> str:  # noqa: ARG002
+        """See `azure_cut`."""
+        return azure_cut.cut(self._api, self.run(), branch)
 
     def raise_issue(self, key: str, title: str, body: str) -> str:
         """A work item of type Task, which every process has, with the tag `gatehouse`."""

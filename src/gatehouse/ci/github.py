@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import quote
 
-from gatehouse.ci import github_approval, github_store, github_talk
+from gatehouse.ci import github_approval, github_cut, github_store, github_talk
 from gatehouse.ci.commands import github_command, github_inert, github_value
 from gatehouse.ci.http import Api
 from gatehouse.ci.provider import Approved, Artefact, CiRun, Level, Subject, unique
@@ -154,6 +154,10 @@ class GitHub:
     def successful_run(self, workflow: str, commit: str) -> str | None:
         """Of `.github/workflows/WORKFLOW.yml`."""
         return github_store.successful_run(self._api, self.run(), workflow, commit)
+
+    def cut(self, branch: str, *, start: str, proposer: str) -> str:
+        """See `github_cut`; needs `contents: write` and `actions: write`."""
+        return github_cut.cut(self._api, self.run(), branch, start=start, proposer=proposer)
 
     def raise_issue(self, key: str, title: str, body: str) -> str:
         """An issue with the label `gatehouse`."""

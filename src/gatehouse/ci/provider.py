@@ -159,6 +159,12 @@ class Provider(Protocol):
     def successful_run(self, workflow: str, commit: str) -> str | None:
         """The address of a green run of a workflow (`staging`) on exactly this commit; None: there is none."""
 
+    def cut(self, branch: str, *, start: str, proposer: str) -> str:
+        """Makes a branch on this run's commit and lets the workflow `start` run on it, as proposed by `proposer`.
+
+        Returns its address. A branch that is there already has to be on the same commit: StateError otherwise.
+        """
+
     def raise_issue(self, key: str, title: str, body: str) -> str:
         """Opens an issue, or brings the open one of this key up to date; returns its address."""
 

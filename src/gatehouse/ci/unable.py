@@ -66,6 +66,10 @@ class Unable:
             "Run the tests of staging on this commit yourself: gatehouse rehearse --env staging",
         )
 
+    def cut(self, branch: str, *, start: str, proposer: str) -> str:  # noqa: ARG002
+        """Raises PlatformError."""
+        self._cannot(f"make {branch}", f"git push origin HEAD:refs/heads/{branch}")
+
     def raise_issue(self, key: str, title: str, body: str) -> str:  # noqa: ARG002
         """Raises PlatformError."""
         self._cannot(f"open an issue for {key}", "Give alerts a webhook.")

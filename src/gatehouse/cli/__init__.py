@@ -15,14 +15,20 @@ from gatehouse.errors import GatehouseError, Interrupted
 VERBS = {
     "demo": "Show the whole loop on real data: three environments, a trained model, predictions, monitoring.",
     "run": "Run one pipeline: ingest, features, training, inference or monitoring.",
+    "cut-release": "Make a release branch from this commit.",
     "release": "Train, examine, compare with the champion, and ask for approval.",
     "approve": "Approve a judged version.",
     "reject": "Reject a judged version.",
     "promote": "Make an approved version the champion.",
     "copy": "Take an approved version over from another environment: deploy the model, not the code.",
-    "rollback": "Go back to the last approved version that works.",
+    "rollback": "Go back to the last approved version that works, or to the code that was live before.",
+    "deploy": "Make this checkout's code the live code of an environment.",
+    "live": "Which code is live, and put it into this checkout.",
     "rehearse": "Run every pipeline and every gate in a schema that is thrown away.",
     "sweep": "Drop what rehearsals left behind.",
+    "tested": "Whether this commit was green in staging.",
+    "comment": "Write one comment on a pull request.",
+    "preflight": "What stands between this checkout and a release that works.",
     "why": "Why a version was, or was not, promoted.",
     "card": "The model card of a version, and what is blank in it.",
     "replay": "Compute the verdict of a decision record once more, offline.",
@@ -51,7 +57,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in VERBS:
             return None
-        command: click.Command = import_module(f"gatehouse.cli.{cmd_name}").command
+        command: click.Command = import_module(f"gatehouse.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -86,7 +92,10 @@ def group(ctx: click.Context, conf: Path | None, lakehouse: Path | None) -> None
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; ends the process with the exit code of the error class."""
-    code = _run(sys.argv[1:] if arguments is None else arguments)
+    from gatehouse.cli.telling import inert_log
+
+    with inert_log():
+        code = _run(sys.argv[1:] if arguments is None else arguments)
     sys.stdout.flush()
     sys.stderr.flush()
     if code == Interrupted.exit_code:
@@ -99,7 +108,10 @@ def _run(arguments: list[str]) -> int:
     try:
         group.main(args=arguments, prog_name="gatehouse", standalone_mode=False)
     except GatehouseError as error:
+        from gatehouse.cli.telling import complain
+
         click.echo(f"{click.style('Error:', fg='red', bold=True)} {error}", err=True)
+        complain(error)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo(
