@@ -6,6 +6,7 @@ pins what one engine does says so with `@pytest.mark.engine("sail")`, and is ski
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,7 +40,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+CI_MARKS = ("GITHUB_ACTIONS", "TF_BUILD", "GITLAB_CI", "JENKINS_URL")
+"""Without these variables a command takes itself to run in no CI, and writes nothing to the page of the tests' run."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    for variable in CI_MARKS:
+        os.environ.pop(variable, None)
     config.addinivalue_line("markers", "engine(name): only for this engine; skipped on another")
     wanted = config.getoption("--engine")
     try:

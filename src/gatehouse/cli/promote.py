@@ -17,7 +17,7 @@ from gatehouse.errors import Refused, UsageError
 )
 @click.argument("version")
 @options.environment("prod")
-@click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: git's user.email]")
+@click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: who started the CI's run, or git's user]")
 @click.option(
     "--break-glass", is_flag=True, help="In an emergency, past the gates: two different people, each with a reason."
 )
@@ -34,10 +34,11 @@ def command(
     as_json: bool,
 ) -> None:
     """A promotion that was interrupted is settled first, whoever runs this."""
+    from gatehouse.cli.acting import acting
     from gatehouse.cli.display import TerminalProgress, echo_json
+    from gatehouse.cli.telling import decision_summary, provider_of, tell
     from gatehouse.cli.world import open_context, place
     from gatehouse.gates.approval import Decision
-    from gatehouse.gates.identity import git_config_of, local_identity
     from gatehouse.pipelines.approval import decide
     from gatehouse.pipelines.promotion import promote
 
@@ -47,12 +48,15 @@ def command(
             why="It is marked in the record, the audit log and the status until a normal promotion follows.",
             remedy="Say what the emergency is: --reason '...'",
         )
-    actor = local_identity(as_name, git_config_of(Path.cwd()))
-    with open_context(place(found), env, as_of=None, progress=TerminalProgress()) as context:
+    where = place(found)
+    actor = acting(provider_of(where.settings.root), as_name)
+    with open_context(where, env, as_of=None, progress=TerminalProgress()) as context:
         known = context.registry.get(context.model, version)
         if break_glass:
             decide(context, known, Decision.BREAK_GLASS, actor=actor, reason=reason, answers={})
         settled = promote(context, known, actor=actor, break_glass=break_glass, reason=reason)
+        told = decision_summary(context, settled.version)
+    tell(where.settings.root, told, {"champion": settled.champion or ""})
     if not settled.moved:
         raise Refused(
             f"Version {settled.version} was put back. {settled.undone}",

@@ -18,7 +18,9 @@ from gatehouse.errors import EvaluationError
 @options.environment("prod")
 @options.as_of
 @click.option("--version", "number", metavar="VERSION", help="Judge this registered version instead of training one.")
-@click.option("--proposer", metavar="WHO", help="Who proposes it. [default: the author of the commit]")
+@click.option(
+    "--proposer", metavar="WHO", help="Who proposes it. [default: the schedule of the CI, or the author of the commit]"
+)
 @options.as_json
 @click.pass_obj
 def command(
@@ -31,8 +33,10 @@ def command(
 ) -> None:
     """Resumable: interrupted anywhere, the same command goes on."""
     from gatehouse.cli.display import TerminalProgress, echo_json, stdout_console
+    from gatehouse.cli.telling import decision_summary, provider_of, tell
     from gatehouse.cli.words import show_record
     from gatehouse.cli.world import clean_process, open_context, place
+    from gatehouse.gates.identity import SCHEDULE
     from gatehouse.gates.verdict import Outcome
     from gatehouse.pipelines.features import refresh
     from gatehouse.pipelines.ingest import ingest
@@ -41,6 +45,9 @@ def command(
     from gatehouse.pipelines.training import train
 
     where = place(found)
+    provider = provider_of(where.settings.root)
+    if proposer is None and provider.name != "none" and provider.run().scheduled:
+        proposer = SCHEDULE
     with (
         clean_process(where) as process,
         open_context(where, env, as_of=as_of, progress=TerminalProgress()) as context,
@@ -52,7 +59,15 @@ def command(
             refresh(context)
             candidate = train(context, proposer=proposer or commit_author(context)).version
         judged = judge(context, candidate, process)
-    record = judged.record
+        record = judged.record
+        summary = decision_summary(context, record.promoted.version)
+    outputs = {
+        "version": record.promoted.version,
+        "verdict": record.verdict.value.lower(),
+        "record": judged.digest,
+        "live": "true" if judged.live else "false",
+    }
+    tell(where.settings.root, summary, outputs)
     if as_json:
         echo_json({"version": record.promoted.version, "verdict": record.verdict, "record": judged.digest})
     else:

@@ -66,16 +66,27 @@ def command(
         raise UsageError("--hold-out-days belongs to training.", remedy="Leave it out, or run training.")
 
     from gatehouse.cli.display import TerminalProgress, echo_json
+    from gatehouse.cli.telling import tell
     from gatehouse.cli.world import open_context, place
     from gatehouse.pipelines.export import check_destination
     from gatehouse.pipelines.steps import run_pipeline
 
     for destination in destinations:
         check_destination(destination)
-    with open_context(place(found), env, as_of=as_of, progress=TerminalProgress()) as context:
+    where = place(found)
+    with open_context(where, env, as_of=as_of, progress=TerminalProgress()) as context:
         results = run_pipeline(context, pipeline, hold_out_days=hold_out_days, destinations=destinations)
+    if results.monitoring:
+        tell(where.settings.root, _monitored(env, results.monitoring.lines()))
     if as_json:
         echo_json({"environment": env, "as_of": context.as_of, "results": results})
         return
     for line in results.lines():
         click.echo(line)
+
+
+def _monitored(env: str, lines: list[str]) -> str:
+    """For the summary of a CI's run."""
+    from gatehouse.reports.gfm import escaped
+
+    return f"### Monitoring of {escaped(env)}\n\n" + "".join(f"- {escaped(line.strip())}\n" for line in lines)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 @click.argument("version")
 @options.environment("prod")
 @click.option("--all", "every", is_flag=True, help="Every finding and slice, those that passed and inform too.")
-@click.option("--markdown", is_flag=True, help="As GitHub-flavoured Markdown, for a CI summary or a comment.")
+@click.option(
+    "--markdown", is_flag=True, help="As GitHub-flavoured Markdown, for a comment; in a CI also on the page of its run."
+)
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write it as a page to this file.")
 @options.as_json
 @click.pass_obj
@@ -49,9 +51,12 @@ def command(
 
         write(html, decision_html(decision, card=card))
     if markdown:
+        from gatehouse.cli.telling import tell
+        from gatehouse.cli.world import place
         from gatehouse.reports.summary import decision_markdown
 
         click.echo(decision_markdown(decision), nl=False)
+        tell(place(found).settings.root, decision_markdown(decision))
     elif as_json:
         _print_json(decision)
     elif html is None:
