@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from gatehouse.errors import PlatformError
+from gatehouse.errors import PlatformError, StateError
 
 TRAINING_CODE = (
     "gatehouse.project",
@@ -70,6 +70,36 @@ def authors(use_case: str, root: Path, *, commit: str, since: str | None) -> tup
     read = [str(path) for path in _training_files(use_case) if path.is_relative_to(checkout)]
     before = _git(root, "log", form, f"{since}..{commit}", "--", "conf", *read)
     return tuple(sorted({line.strip() for line in (own + "\n" + before).splitlines() if line.strip()}))
+
+
+def check_out(root: Path, commit: str) -> bool:
+    """Put a commit into the working tree at `root`, on no branch; False if it is there already.
+
+    Raises:
+        StateError: the tree has changes, or git does not know the commit.
+    """
+    if _git(root, "rev-parse", "HEAD") == commit:
+        return False
+    if _git(root, "status", "--porcelain", "--untracked-files=no"):
+        raise StateError(
+            f"The working tree in {root} has changes.",
+            why=f"To check {commit[:12]} out would lose them, or carry them into code that is live.",
+            remedy="Commit or stash them (git status shows them), then run the same command again.",
+        )
+    if not _git(root, "cat-file", "-t", commit):
+        raise StateError(
+            f"git does not know commit {commit[:12]} here.",
+            why="It is the live code, and this clone does not reach that far back, or its history was rewritten.",
+            remedy=f"git fetch origin {commit}    (in CI: check out with the whole history, fetch-depth 0)",
+        )
+    _git(root, "checkout", "--quiet", "--detach", commit, "--")
+    if _git(root, "rev-parse", "HEAD") != commit:
+        raise StateError(
+            f"git could not check {commit[:12]} out.",
+            why="The code in the working tree is not the one that is live.",
+            remedy=f"git checkout --detach {commit}    says why.",
+        )
+    return True
 
 
 def _training_files(use_case: str) -> list[Path]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gatehouse.code_version import TRAINING_CODE, CodeVersion, code_version
-from gatehouse.errors import PlatformError
+from gatehouse.code_version import TRAINING_CODE, CodeVersion, check_out, code_version
+from gatehouse.errors import PlatformError, StateError
 
 COUNTER = iter(range(1000))
 
@@ -199,3 +199,32 @@ def test_without_git_they_are_unknown_too(use_case: Path, monkeypatch: pytest.Mo
 def test_a_package_without_sources_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(PlatformError, match="The source of no_such_case cannot be found"):
         code_version("no_such_case", tmp_path)
+
+
+def test_a_commit_is_checked_out_once_on_no_branch(use_case: Path, git: Callable[..., str]) -> None:
+    git("add", ".")
+    git("commit", "--quiet", "-m", "first")
+    first = git("rev-parse", "HEAD")
+    (use_case / "__init__.py").write_text("NUMBER = 2\n")
+    git("commit", "--quiet", "-am", "second")
+
+    assert check_out(use_case.parent, first)
+    assert (git("rev-parse", "HEAD"), git("branch", "--show-current")) == (first, "")
+    assert (use_case / "__init__.py").read_text() == "NUMBER = 1\n"
+    assert not check_out(use_case.parent, first)
+
+
+def test_a_tree_with_changes_and_a_commit_that_is_not_there_are_refused(
+    use_case: Path, git: Callable[..., str]
+) -> None:
+    git("add", ".")
+    git("commit", "--quiet", "-m", "first")
+    first = git("rev-parse", "HEAD")
+    git("commit", "--quiet", "--allow-empty", "-m", "second")
+
+    with pytest.raises(StateError, match="git does not know commit 000000000000 here"):
+        check_out(use_case.parent, "0" * 40)
+    (use_case / "__init__.py").write_text("NUMBER = 3\n")
+    with pytest.raises(StateError, match="has changes"):
+        check_out(use_case.parent, first)
+    assert (use_case / "__init__.py").read_text() == "NUMBER = 3\n"

@@ -61,7 +61,7 @@ def command(
     from gatehouse.cli.telling import tell
     from gatehouse.cli.world import load_project, make_folder, place
     from gatehouse.code_version import code_version
-    from gatehouse.pipelines.ephemeral import Wanted, ephemeral_schema
+    from gatehouse.pipelines.ephemeral import Wanted, rehearsal_schema
     from gatehouse.pipelines.rehearsal import Steps
     from gatehouse.reports.rehearsal import Rehearsal, kept_sentence, rehearsal_markdown
 
@@ -96,7 +96,7 @@ def command(
     try:
         with (
             _terminable(),
-            ephemeral_schema(
+            rehearsal_schema(
                 where.root, where.settings, wanted, clock=lambda: datetime.now(UTC), progress=progress
             ) as claimed,
         ):

@@ -1,44 +1,92 @@
-"""`gatehouse rollback`: back to the last approved version that works."""
+"""`gatehouse rollback`: back to the last approved version that works, or to the code that was live before."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gatehouse.cli import options
 from gatehouse.errors import Refused
 
+if TYPE_CHECKING:
+    from gatehouse.gates.identity import Identity
+    from gatehouse.pipelines.context import Context
+
 
 @click.command(
     "rollback",
-    help="Go back to the last version that was champion, went through the gates, loads and passes the smoke test.",
+    help="Go back to the last version that was champion, went through the gates, loads and passes the smoke test. With "
+    "--code, go back to the code that was live before instead; with --code --model, to both.",
+    short_help="Go back to the last approved version that works, or to the code before.",
 )
 @options.environment("prod")
 @click.option("--reason", required=True, help="Why. It is kept.")
-@click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: git's user.email]")
-@click.option("--dry-run", is_flag=True, help="Only say which version it would be.")
+@click.option("--code", is_flag=True, help="The code that was live before becomes live again.")
+@click.option("--model", is_flag=True, help="With --code: the model goes back as well.")
+@click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: who started the CI's run, or git's user]")
+@click.option("--dry-run", is_flag=True, help="Only say what it would be.")
 @options.as_json
 @click.pass_obj
 def command(
-    found: dict[str, Path | None], env: str, reason: str, as_name: str | None, dry_run: bool, as_json: bool
+    found: dict[str, Path | None],
+    env: str,
+    reason: str,
+    code: bool,
+    model: bool,
+    as_name: str | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Needs no approval: going back to what was approved is always allowed, and always entered."""
+    from gatehouse.cli.acting import acting
     from gatehouse.cli.display import TerminalProgress, echo_json
+    from gatehouse.cli.telling import provider_of, tell
     from gatehouse.cli.world import open_context, place
-    from gatehouse.gates.identity import git_config_of, local_identity
+    from gatehouse.reports.gfm import escaped
+
+    where = place(found)
+    actor = acting(provider_of(where.settings.root), as_name)
+    told: dict[str, Any] = {"dry_run": dry_run}
+    lines: list[str] = []
+    with open_context(where, env, as_of=None, progress=TerminalProgress()) as context:
+        if code:
+            lines += _code(context, actor, reason, told, dry_run=dry_run)
+        if model or not code:
+            lines += _model(context, actor, reason, told, dry_run=dry_run)
+    tell(where.settings.root, "## Rollback\n\n" + "\n\n".join(escaped(line, at_most=1000) for line in lines) + "\n")
+    if as_json:
+        echo_json(told)
+        return
+    for line in lines:
+        click.echo(line)
+
+
+def _code(context: Context, actor: Identity, reason: str, told: dict[str, Any], *, dry_run: bool) -> list[str]:
+    from gatehouse.pipelines.deployment import code_before, go_back
+
+    if dry_run:
+        target = code_before(context)
+        told["code"] = target
+        return [f"Would make the code {target} live in {context.name} again."]
+    target, present = go_back(context, reason=reason, actor=actor)
+    told["code"] = target
+    return [
+        f"The code {target} is live in {context.name} again, in the place of {present}.",
+        f"Put it into a checkout with: gatehouse live --env {context.name} --checkout",
+    ]
+
+
+def _model(context: Context, actor: Identity, reason: str, told: dict[str, Any], *, dry_run: bool) -> list[str]:
     from gatehouse.pipelines.promotion import rollback
 
-    actor = local_identity(as_name, git_config_of(Path.cwd()))
-    with open_context(place(found), env, as_of=None, progress=TerminalProgress()) as context:
-        target, skipped, settled = rollback(context, actor=actor, reason=reason, dry_run=dry_run)
+    target, skipped, settled = rollback(context, actor=actor, reason=reason, dry_run=dry_run)
     for reason_skipped in skipped:
         click.echo(f"passed over: {reason_skipped}", err=True)
     if settled is not None and not settled.moved:
         raise Refused(f"Nothing was changed. {settled.undone}", remedy="See gatehouse status.")
-    if as_json:
-        echo_json({"version": target, "skipped": skipped, "dry_run": dry_run})
-    elif dry_run:
-        click.echo(f"Would go back to version {target} of {context.model}.")
-    else:
-        click.echo(f"Version {target} is the champion of {context.model} again.")
+    told.update({"version": target, "skipped": skipped})
+    if dry_run:
+        return [f"Would go back to version {target} of {context.model}."]
+    return [f"Version {target} is the champion of {context.model} again."]

@@ -99,6 +99,15 @@ class ApprovalRule(_Closed):
     manual_checks: tuple[ManualCheck, ...] = ()
 
 
+class DeploymentRule(_Closed):
+    """What new code may change about the predictions of the champion that is there."""
+
+    score_shift: Positive = Field(
+        default=0.01, description="Mean absolute difference of its predictions under old and new code, at most."
+    )
+    rows: int = Field(default=2000, ge=1, le=100_000, description="How many of the newest predictions are made again.")
+
+
 class Policy(_Closed):
     """conf/promotion.yml"""
 
@@ -109,6 +118,7 @@ class Policy(_Closed):
     stability: StabilityRule = StabilityRule()
     compliance: ComplianceRule
     approval: ApprovalRule = ApprovalRule()
+    deployment: DeploymentRule = DeploymentRule()
     first: Literal["baseline", "threshold"] = Field(
         default="baseline", description="What the first version, without a champion, is compared with."
     )

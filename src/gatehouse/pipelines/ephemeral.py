@@ -84,12 +84,10 @@ class Swept:
 
 
 @contextmanager
-def ephemeral_schema(
+def rehearsal_schema(
     root: Path, settings: Settings, wanted: Wanted, *, clock: Callable[[], datetime], progress: Progress
 ) -> Iterator[Ephemeral]:
-    """Claim a schema for the body: dropped when it ends well or is interrupted, kept for `keep_failed` when it fails.
-
-    What an earlier rehearsal of that name left behind goes first.
+    """Move an environment into a schema of its own for the body, under its name.
 
     Raises:
         UsageError: the name is not an identifier.
@@ -97,6 +95,28 @@ def ephemeral_schema(
         Busy: a rehearsal runs in it.
     """
     environment = _moved(settings, wanted)
+    with ephemeral_schema(
+        root, settings, wanted, environment, called=wanted.env, clock=clock, progress=progress
+    ) as claimed:
+        yield claimed
+
+
+@contextmanager
+def ephemeral_schema(
+    root: Path,
+    settings: Settings,
+    wanted: Wanted,
+    environment: Environment,
+    *,
+    called: str,
+    clock: Callable[[], datetime],
+    progress: Progress,
+) -> Iterator[Ephemeral]:
+    """Claim a schema for the body: dropped when it ends well or is interrupted, kept for `keep_failed` when it fails.
+
+    In the settings of the body, `environment` has the name `called`. What an earlier rehearsal of that schema left
+    behind goes first.
+    """
     now = clock()
     marker = Marker(
         environment=wanted.env,
@@ -109,7 +129,7 @@ def ephemeral_schema(
     )
     lock = _claim(root, marker, progress)
     file = settings.environments
-    environments = file.model_copy(update={"environments": {**file.environments, wanted.env: environment}})
+    environments = file.model_copy(update={"environments": {**file.environments, called: environment}})
     claimed = Ephemeral(settings.model_copy(update={"environments": environments}), environment)
     try:
         yield claimed

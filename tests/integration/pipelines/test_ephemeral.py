@@ -15,7 +15,7 @@ import pytest
 
 from gatehouse.cli.world import Place, World
 from gatehouse.errors import Busy, PlatformError, Refused, StorageError, UsageError
-from gatehouse.pipelines.ephemeral import Ephemeral, Swept, Wanted, ephemeral_schema, sweep
+from gatehouse.pipelines.ephemeral import Ephemeral, Swept, Wanted, rehearsal_schema, sweep
 from gatehouse.pipelines.tables import RUNS
 from gatehouse.progress import Silent
 from gatehouse.settings import Environment, parse_as_of
@@ -45,7 +45,7 @@ class Janitor:
     ) -> Iterator[Ephemeral]:
         settings = self.lakehouse.world.place.settings
         wanted = Wanted(env=env, schema=schema, project="temperature", commit="4f2a", keep_failed=keep)
-        with ephemeral_schema(self.root, settings, wanted, clock=lambda: at, progress=Silent()) as claimed:
+        with rehearsal_schema(self.root, settings, wanted, clock=lambda: at, progress=Silent()) as claimed:
             yield claimed
 
     def fill(self, claimed: Ephemeral, env: str = "staging") -> Context:
@@ -167,12 +167,12 @@ def test_one_whose_process_was_killed_is_swept_after_its_time(janitor: Janitor) 
         "import os, sys\n"
         "from datetime import timedelta, datetime, UTC\n"
         "from pathlib import Path\n"
-        "from gatehouse.pipelines.ephemeral import Wanted, ephemeral_schema\n"
+        "from gatehouse.pipelines.ephemeral import Wanted, rehearsal_schema\n"
         "from gatehouse.progress import Silent\n"
         "from gatehouse.settings import load\n"
         "wanted = Wanted(env='staging', schema='pr_7', project='temperature', commit='', "
         "keep_failed=timedelta(hours=24))\n"
-        "with ephemeral_schema(Path(sys.argv[1]), load(Path(sys.argv[2])), wanted, "
+        "with rehearsal_schema(Path(sys.argv[1]), load(Path(sys.argv[2])), wanted, "
         "clock=lambda: datetime(2026, 11, 21, 12, tzinfo=UTC), progress=Silent()):\n"
         "    os._exit(9)\n"
     )

@@ -83,7 +83,7 @@ def test_what_cannot_be_done_fails_is_kept_and_swept(empty: Lakehouse, command: 
     assert (ended.code, ended.out) == (4, "")
     assert "fewer than minimum_rows" in ended.err
     assert re.search(r"staging\.pr_7 is kept until \d{4}-\d\d-\d\d \d\d:\d\d UTC", ended.err)
-    assert "tables/staging/pr_7/daily_weather" in left(empty)
+    assert "tables/staging/pr_7" in left(empty)
     assert "kept until" in command(empty, "sweep --env staging").out
     swept = json.loads(command(empty, "sweep --env staging --older-than-hours 0 --json").out)
     assert swept == {"dropped": ["staging.pr_7"], "kept": {}, "running": []}
@@ -110,7 +110,7 @@ def test_a_cancelled_one_is_dropped(empty: Lakehouse, kind: signal.Signals) -> N
         for line in said:
             if "+ features" in line:
                 break
-        assert "tables/staging/pr_7/daily_weather" in left(empty)
+        assert "tables/staging/pr_7" in left(empty)
         process.send_signal(kind)
         rest = said.read()
 

@@ -14,6 +14,7 @@ from gatehouse.gates.admissibility import choose_mode
 from gatehouse.gates.approval import Answer, Approval, Decision, judge_approval
 from gatehouse.gates.challenge import judge_challenge
 from gatehouse.gates.compliance import ComplianceEvidence, judge_compliance
+from gatehouse.gates.deployment import Rescored, judge_deployment
 from gatehouse.gates.evidence import ChallengeEvidence, Reading
 from gatehouse.gates.guards import guards_not_worse
 from gatehouse.gates.identity import Identity, Strength
@@ -70,6 +71,12 @@ def moved(policy: Policy, good: ChallengeEvidence) -> Outcome:
     quarter = Reading(value=0.25, rows=good.hold_out.rows)
     stability = replace(good.stability, negative_flips=quarter, score_shift=quarter, calibration_error=quarter)
     return judge_challenge(replace(good, stability=stability), policy).outcome
+
+
+def new_code(policy: Policy, _: ChallengeEvidence) -> Outcome:
+    """The champion's predictions move by a quarter."""
+    moved_far = Rescored(version="3", rows=2000, missing=0, mean_shift=0.25, largest_shift=0.5)
+    return judge_deployment(moved_far, policy.deployment).outcome
 
 
 def heuristic(policy: Policy, good: ChallengeEvidence) -> Outcome:
@@ -231,6 +238,7 @@ SWITCHES: dict[str, Switch] = {
     "stability.negative_flips": Switch(one=0.3, then=OPEN, other=0.2, judge=moved),
     "stability.score_shift": Switch(one=0.3, then=OPEN, other=0.2, judge=moved),
     "stability.calibration_error": Switch(one=0.3, then=OPEN, other=0.2, judge=moved),
+    "deployment.score_shift": Switch(one=0.3, then=OPEN, other=0.2, judge=new_code),
     "compliance.allowed_flavours": Switch(one=["sklearn"], then=OPEN, other=["lightgbm"], judge=compliance()),
     "compliance.allow_code": Switch(one=True, then=OPEN, other=False, judge=compliance(code_files=("features.py",))),
     "compliance.maximum_megabytes": Switch(one=1.0, then=OPEN, other=0.9, judge=compliance()),
@@ -274,6 +282,7 @@ def policy_with(setting: str, value: Any) -> Policy:
         "compliance": {"allowed_flavours": ["sklearn"], "maximum_error_share": 0.06},
         "approval": {},
         "hold_out": {},
+        "deployment": {},
     }
     if setting.startswith("approval.manual_checks."):
         content["approval"] = {"manual_checks": [dict(CHECK)]}
@@ -296,8 +305,12 @@ def test_a_setting_switches(setting: str, good: ChallengeEvidence) -> None:
     assert switch.judge(policy_with(setting, switch.other), good) != switch.then
 
 
+ELSEWHERE = {"deployment.rows"}
+"""Switched in tests/integration/pipelines/test_deployment.py: it needs a log of predictions."""
+
+
 def test_no_setting_is_left_out() -> None:
-    assert set(SWITCHES) == set(settings_of(Policy))
+    assert set(SWITCHES) | ELSEWHERE == set(settings_of(Policy))
 
 
 def settings_of(model: type[BaseModel], before: str = "") -> Iterator[str]:

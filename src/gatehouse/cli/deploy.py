@@ -1,0 +1,83 @@
+"""`gatehouse deploy`: this checkout's code becomes the live code of an environment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gatehouse.cli import options
+from gatehouse.errors import EvaluationError, UsageError
+
+if TYPE_CHECKING:
+    from gatehouse.pipelines.context import Context
+    from gatehouse.settings import Settings
+
+
+@click.command(
+    "deploy",
+    help="Make the code of this checkout the live code of an environment. Before that it scores the champion once more "
+    "on rows that were scored, in a schema that is thrown away; if it cannot, or predicts something else than was "
+    "predicted (deployment in conf/promotion.yml), the live code stays. The same commit again changes nothing.",
+    short_help="Make this checkout's code the live code of an environment.",
+)
+@options.environment("prod")
+@click.option("--ref", metavar="NAME", help="Tag or branch it comes from, such as v1.2.0. [default: the CI's, or none]")
+@click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: who started the CI's run, or git's user]")
+@options.as_json
+@click.pass_obj
+def command(found: dict[str, Path | None], env: str, ref: str | None, as_name: str | None, as_json: bool) -> None:
+    """Entered in the audit log: commit, ref, digest of the training code, who."""
+    from gatehouse.cli.acting import acting
+    from gatehouse.cli.display import TerminalProgress, echo_json
+    from gatehouse.cli.telling import provider_of, tell
+    from gatehouse.cli.world import Place, World, open_world, place
+    from gatehouse.clock import Clock
+    from gatehouse.pipelines.deployment import deploy
+    from gatehouse.reports.gfm import escaped
+
+    where = place(found)
+    provider = provider_of(where.settings.root)
+    name = _printable(provider.run().ref if ref is None else ref)
+    actor, progress = acting(provider, as_name), TerminalProgress()
+    moment = Clock(where.root, where.settings.environment(env)).read(None)
+    try:
+        with open_world(where) as world:
+
+            def elsewhere(settings: Settings, other: str, at: datetime) -> Context:
+                aside = World(
+                    place=Place(settings=settings, root=where.root),
+                    engine=world.engine,
+                    spark=world.spark,
+                    project=world.project,
+                    code=world.code,
+                    clock=world.clock,
+                )
+                return aside.context(other, at, progress)
+
+            deployed = deploy(world.context(env, moment, progress), elsewhere, ref=name, actor=actor)
+    except EvaluationError as error:
+        tell(where.settings.root, f"## The code of {escaped(env)} stays as it was\n\n{escaped(error.what)}\n")
+        raise
+    compared = deployed.finding.reason if deployed.finding else "There is no champion to compare with."
+    said = f"{deployed.live} is live in {env}" + (" already: nothing is to be done." if deployed.already else ".")
+    if not deployed.already:
+        said += f" {compared}" + (f" Before it, {deployed.before} was." if deployed.before else "")
+    tell(where.settings.root, f"## Code\n\n{escaped(said, at_most=1000)}\n", {"code": deployed.live.commit})
+    if as_json:
+        echo_json(deployed)
+    else:
+        click.echo(said)
+
+
+def _printable(ref: str) -> str:
+    """A name that goes into the audit log and onto pages; git allows many, lines and invisible characters are none."""
+    if not ref.isprintable() or len(ref) > 255:
+        raise UsageError(
+            f"--ref {ref[:300]!a} is no name of a tag or branch.",
+            why="It stands in the audit log and on pages, where people read what is live.",
+            remedy="Write the tag, such as --ref v1.2.0, or leave it out.",
+        )
+    return ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
