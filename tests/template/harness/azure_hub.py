@@ -91,9 +91,13 @@ class AzureDevOps:
         self.api.environments[name] = made
         return made
 
+    def commit(self, by: str, message: str = "Change", *, branch: str = "main") -> str:
+        """Commits what is in `work`, and pushes it without an event; the commit."""
+        return self.repository.commit(_author(by), message, branch)
+
     def push(self, by: str, branch: str = "main", *, message: str = "Change") -> list[Build]:
         """Commits what is in `work`, pushes it, and runs what that starts."""
-        sha = self.repository.commit(_author(by), message, branch)
+        sha = self.commit(by, message, branch=branch)
         return self._pushed(f"refs/heads/{branch}", sha, by, message)
 
     def tag(self, by: str, name: str, commit: str | None = None) -> list[Build]:

@@ -106,8 +106,11 @@ class Rendering:
             raise NotUnderstood(f"{uses} is not composite")
         for step in action["runs"]["steps"]:
             _known(step, _STEP, uses)
-            if "uses" in step:
-                self._third_party(step["uses"], step.get("with") or {})
+            uses_here = step.get("uses", "")
+            if uses_here.startswith("./"):
+                self._composite(uses_here)
+            elif uses_here:
+                self._third_party(uses_here, step.get("with") or {})
 
     def _third_party(self, uses: str, inputs: Mapping[str, Any]) -> None:
         name, stub = stub_of(uses)

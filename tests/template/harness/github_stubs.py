@@ -103,9 +103,28 @@ def write_programs(folder: Path, names: Iterable[str] = ("uv", "gh")) -> None:
         program.chmod(0o755)
 
 
-def write_recorder(folder: Path, name: str, log: Path, *, failing: str = "") -> None:
-    """A program that writes down how it was called, and fails with 7 when called with the arguments `failing`."""
+def write_recorder(folder: Path, name: str, log: Path, *, failing: str = "") -> Path:
+    """A program that writes down which job called it how, and fails with 7 at the call `failing`: `make lint`."""
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / name
-    program.write_text(f'#!/bin/sh\necho "{name} $*" >> "{log}"\n[ "$*" != "{failing}" ] || exit 7\n', encoding="utf-8")
+    program.write_text(
+        f'#!/bin/sh\necho "${{GITHUB_JOB:-$SYSTEM_JOBNAME}}: {name} $*" >> "{log}"\n'
+        f'[ "{name} $*" != "{failing}" ] || exit 7\n',
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    return program
+
+
+def write_make(folder: Path, gatehouse: Path, *, recorder: Path | None = None) -> None:
+    """A `make` whose `install` puts `gatehouse` into .venv/bin; everything else is the recorder's, if there is one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / "make"
+    rest = f'exec "{recorder}" "$@"' if recorder else 'echo "make $*: the harness does not know it" >&2; exit 2'
+    program.write_text(
+        f'#!/bin/sh\nif [ "$*" = install ]; then mkdir -p .venv/bin; ln -sf "{gatehouse}" .venv/bin/; fi\n'
+        + ("" if recorder else '[ "$*" != install ] || exit 0\n')
+        + f"{rest}\n",
+        encoding="utf-8",
+    )
     program.chmod(0o755)
