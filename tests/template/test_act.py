@@ -459,3 +459,41 @@ def test_what_is_not_known_is_refused(hub: GitHub, jobs: str, top: str) -> None:
     add(hub, jobs, top=top)
     with pytest.raises(NotUnderstood):
         hub.push("anna")
+
+
+def test_an_action_of_the_repository_runs_after_the_checkout_with_its_jobs_token(hub: GitHub) -> None:
+    action = hub.work / ".github/actions/speak/action.yml"
+    action.parent.mkdir(parents=True)
+    action.write_text(
+        """
+name: Speak
+description: Says something.
+inputs: {what: {description: What., default: nothing}}
+outputs: {said: {description: It., value: "${{ steps.s.outputs.said }}"}}
+runs:
+  using: composite
+  steps:
+    - id: s
+      run: echo "$W $T"; echo "said=$W" >> "$GITHUB_OUTPUT"
+      shell: bash
+      env: {W: "${{ inputs.what }}", T: "${{ github.token }}"}
+"""
+    )
+    add(
+        hub,
+        f"""
+  one:
+    runs-on: ubuntu-24.04
+    steps:
+      - {{uses: actions/checkout@{"a" * 40}, with: {PERSIST}}}
+      - {{id: a, uses: ./.github/actions/speak, with: {{what: hello}}}}
+      - run: 'echo "it said $S"'
+        env: {{S: "${{{{ steps.a.outputs.said }}}}"}}
+""",
+    )
+    (finished,) = hub.push("anna")
+    assert f"[one] hello ghs_{finished.run.id}_one" in finished.ran.log
+    assert "[one] it said hello" in finished.ran.log
+    add(hub, "  one: {runs-on: ubuntu-24.04, steps: [{uses: ./.github/actions/speak}]}")
+    with pytest.raises(NotUnderstood, match="before it checks out"):
+        hub.push("anna")

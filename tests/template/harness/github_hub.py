@@ -230,7 +230,8 @@ class GitHub:
                 environment=self._environment(run),
                 variables=self.variables,
                 secrets={} if run.from_fork else self.secrets,
-                actions={action: self.folder / "actions" / action.split("@")[0] for action in rendering.actions},
+                actions=rendering.local
+                | {action: self.folder / "actions" / action.split("@")[0] for action in rendering.actions},
                 path=self._path(),
                 work=place,
                 jobs=tuple(rendering.jobs),

@@ -26,6 +26,7 @@ _STEP |= {"timeout-minutes"}
 _TOKEN = re.compile(r"\bgithub\.token\b|\bsecrets\.GITHUB_TOKEN\b")
 _GATE = '"$HARNESS_PYTHON" -I "$HARNESS_PROGRAM" gate "$HARNESS_ENVIRONMENT" "$HARNESS_JOB"'
 MACHINE = "ubuntu-24.04"
+_NO_COMMIT = "0" * 40
 
 
 @dataclass(kw_only=True)
@@ -40,6 +41,8 @@ class Rendering:
     """Of each job's token."""
     actions: set[str] = field(default_factory=set)
     """Third-party actions, `owner/name@sha`, without a path inside the repository."""
+    local: dict[str, Path] = field(default_factory=dict)
+    """Folder of each composite action of the repository, once for each job, as its token differs."""
     jobs: dict[str, str] = field(default_factory=dict)
     """Every job, and of which job of the first file it is a part."""
 
@@ -80,7 +83,8 @@ class Rendering:
         if job["runs-on"] != MACHINE:
             raise NotUnderstood(f"the machine {job['runs-on']!r} of {name}")
         environment = job.pop("environment", None)
-        steps = [rendered for step in job["steps"] for rendered in self._step(step, name)]
+        steps = [rendered for step in job["steps"] for rendered in self._step(step, path)]
+        self._after_checkout(job["steps"], name)
         if environment is not None:
             steps.insert(0, _gate(environment, path))
         job["steps"] = steps
@@ -93,24 +97,38 @@ class Rendering:
         if uses is None:
             return [step]
         if uses.startswith("./"):
-            self._composite(uses)
-            return [step]
+            return [{**step, "uses": self._composite(uses, job)}]
         if uses.startswith("actions/checkout@"):
             return _checkout(step)
         self._third_party(uses, step.get("with") or {})
         return [step]
 
-    def _composite(self, uses: str) -> None:
+    def _composite(self, uses: str, job: str) -> str:
+        """A copy for this job, with its token; its name."""
+        name = f"{job}--{uses.removeprefix('./')}".replace("/", "--").replace(".", "")
         action = parse((self.checkout / uses / "action.yml").read_text(encoding="utf-8"))
         if action["runs"]["using"] != "composite":
             raise NotUnderstood(f"{uses} is not composite")
         for step in action["runs"]["steps"]:
             _known(step, _STEP, uses)
-            uses_here = step.get("uses", "")
-            if uses_here.startswith("./"):
-                self._composite(uses_here)
-            elif uses_here:
-                self._third_party(uses_here, step.get("with") or {})
+            if step.get("uses", "").startswith("./"):
+                step["uses"] = self._composite(step["uses"], job)
+            elif "uses" in step:
+                self._third_party(step["uses"], step.get("with") or {})
+        place = self.folder / "actions" / name
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "action.yml").write_text(dump(_replaced(action, f"'{self.token(job)}'")), encoding="utf-8")
+        self.local[f"harness/{name}@{_NO_COMMIT}"] = place
+        return f"harness/{name}@{_NO_COMMIT}"
+
+    def _after_checkout(self, steps: list[dict[str, Any]], job: str) -> None:
+        """What lies in the repository can be used once it is checked out, and not before."""
+        there = False
+        for step in steps:
+            uses = step.get("uses", "")
+            there = there or uses.startswith("actions/checkout@")
+            if uses.startswith("./") and not there:
+                raise NotUnderstood(f"{job} uses {uses} before it checks out: GitHub does not find it")
 
     def _third_party(self, uses: str, inputs: Mapping[str, Any]) -> None:
         name, stub = stub_of(uses)
