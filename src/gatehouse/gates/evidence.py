@@ -46,13 +46,14 @@ class Training:
 class Contender:
     """A registered version, the project's baseline, or a fixed value of the primary metric (`threshold`).
 
-    Only a threshold has no training.
+    `files_digest` is that of the files which were scored; only a version has files. Only a threshold has no training.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
 
     kind: Kind
     version: str | None = None
+    files_digest: str | None = None
     threshold: float | None = None
     training: Training | None = None
 

@@ -47,7 +47,7 @@ class Prospect:
         primary_metric: By name.
         required_slices: By name, `column=value`.
         earlier: Challenges held before, for the spread from unit to unit and the rows of slices; may be empty.
-        effect: What the champion gains over the baseline in the primary metric; None if not known.
+        effect: What the champion gained over the baseline in the primary metric; None if they never met.
     """
 
     mode: Mode
@@ -190,7 +190,7 @@ def margin_below_effect(prospect: Prospect, policy: Policy) -> Iterator[Finding]
     if effect is None or prospect.mode == "superiority":
         return
     reason = (
-        f"The margin in {prospect.primary_metric} is {margin:g}, and the champion gains {effect:g} over the baseline"
+        f"The margin in {prospect.primary_metric} is {margin:g}, and the champion gained {effect:g} over the baseline"
     )
     if margin < effect:
         yield finding("reachable: margin", Outcome.PROMOTE, f"{reason}.")
@@ -199,7 +199,11 @@ def margin_below_effect(prospect: Prospect, policy: Policy) -> Iterator[Finding]
         "reachable: margin",
         Outcome.ERROR,
         f"{reason}: a rule of thumb would pass as not worse than the champion.",
-        next_step=f"Set primary.margin in conf/promotion.yml to half of {max(effect, 0.0):g} at most, as is usual.",
+        next_step=(
+            f"Set primary.margin in conf/promotion.yml to half of {effect:g} at most, as is usual."
+            if effect > 0
+            else "Demand that a retraining is better: primary.same_code: superiority in conf/promotion.yml."
+        ),
     )
 
 

@@ -82,9 +82,10 @@ def _identity_differences(record: DecisionRecord, digest: str | None) -> Iterato
     if record.challenge is None or record.opponent is None:
         return
     own, other = record.candidate, record.opponent
-    yield from _contender_differences(record.challenge, "candidate", {"kind": "candidate", "version": own.version})
-    expected = {"kind": other.kind, "version": other.version, "threshold": other.value}
-    yield from _contender_differences(record.challenge, "opponent", expected)
+    mine = {"kind": "candidate", "version": own.version, "files_digest": own.files_digest}
+    yield from _contender_differences(record.challenge, "candidate", mine)
+    theirs = {"kind": other.kind, "version": other.version, "files_digest": other.files_digest}
+    yield from _contender_differences(record.challenge, "opponent", {**theirs, "threshold": other.value})
 
 
 def _contender_differences(challenge: Mapping[str, Any], role: str, expected: Mapping[str, object]) -> Iterator[str]:

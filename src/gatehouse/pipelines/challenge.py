@@ -55,7 +55,12 @@ def challenge(context: Context, candidate: Version, champion: Version | None, po
         *(F.col(slice_column(s.name)).alias(s.name) for s in project.slices),
     )
     question = Question(
-        candidate=Contender(kind="candidate", version=candidate.version, training=training_of(context, mine, rows)),
+        candidate=Contender(
+            kind="candidate",
+            version=candidate.version,
+            files_digest=context.registry.digest(context.model, candidate.version),
+            training=training_of(context, mine, rows),
+        ),
         opponent=opponent,
         mode=mode,
         mode_reason=why,
@@ -98,7 +103,12 @@ def _opponent(
     rows: HoldOutRows,
 ) -> tuple[Contender, Predict | None]:
     if champion is not None and theirs is not None:
-        contender = Contender(kind="champion", version=champion.version, training=training_of(context, theirs, rows))
+        contender = Contender(
+            kind="champion",
+            version=champion.version,
+            files_digest=context.registry.digest(context.model, champion.version),
+            training=training_of(context, theirs, rows),
+        )
         return contender, predict_with(context, champion)
     if policy.first == "threshold":
         return Contender(kind="threshold", threshold=policy.threshold), None

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from gatehouse.errors import ConfigurationError, DataError, StateError, StorageError
+from gatehouse.evaluation.comparison import Comparison
 from gatehouse.gates.evidence import ALL, ChallengeEvidence
 from gatehouse.gates.planner import Plan, plan
 from gatehouse.gates.policy import Policy
 from gatehouse.gates.promotion import CHAMPION
 from gatehouse.gates.reachability import Prospect, refuse_unreachable
+from gatehouse.gates.record import DecisionRecord
 from gatehouse.gates.verdict import Outcome
 from gatehouse.pipelines.challenge import challenge
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.decisions import find
+
+if TYPE_CHECKING:
+    from gatehouse.lakehouse.registry import Version
 
 
 def refuse_undecidable(context: Context, evidence: ChallengeEvidence, policy: Policy) -> None:
@@ -32,6 +38,7 @@ def refuse_undecidable(context: Context, evidence: ChallengeEvidence, policy: Po
         primary_metric=evidence.primary_metric,
         required_slices=evidence.required_slices,
         earlier=tuple(_held(context)),
+        effect=_effect(context, evidence),
     )
     verdict = refuse_unreachable(prospect, policy)
     if verdict.outcome is Outcome.ERROR:
@@ -40,6 +47,18 @@ def refuse_undecidable(context: Context, evidence: ChallengeEvidence, policy: Po
             why="A gate that cannot say both yes and no decides nothing, however long one waits.",
             remedy=" ".join(f.next_step for f in verdict.deciding if f.next_step),
         )
+
+
+def _effect(context: Context, evidence: ChallengeEvidence) -> float | None:
+    """What the champion gained over the baseline, if it was that which it was compared with; None if it was not."""
+    if evidence.opponent.kind != "champion" or evidence.opponent.version is None:
+        return None
+    record = _record(context, context.registry.get(context.model, evidence.opponent.version))
+    if record is None or record.challenge is None or record.opponent is None or record.opponent.kind != "baseline":
+        return None
+    for found in ChallengeEvidence.from_record(record.challenge).found(evidence.primary_metric, ALL):
+        return found.difference if isinstance(found, Comparison) else None
+    return None
 
 
 def plan_margin(context: Context, margin: float) -> Plan:
@@ -70,9 +89,14 @@ def plan_margin(context: Context, margin: float) -> Plan:
 def _held(context: Context) -> Iterator[ChallengeEvidence]:
     """The evidence of every version that met a champion or the baseline, newest first."""
     for version in context.registry.versions(context.model):
-        try:
-            record = find(context, version)
-        except (StateError, DataError, StorageError):
-            continue
-        if record.challenge is not None and record.opponent is not None and record.opponent.kind != "threshold":
+        record = _record(context, version)
+        if record and record.challenge is not None and record.opponent and record.opponent.kind != "threshold":
             yield ChallengeEvidence.from_record(record.challenge)
+
+
+def _record(context: Context, version: Version) -> DecisionRecord | None:
+    """A version's decision record; None if there is none that can be relied on."""
+    try:
+        return find(context, version)
+    except (StateError, DataError, StorageError):
+        return None

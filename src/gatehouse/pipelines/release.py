@@ -18,6 +18,7 @@ from gatehouse.evaluation.stability import score_shift
 from gatehouse.evaluation.statistics import SliceKey, collect
 from gatehouse.gates.challenge import judge_challenge
 from gatehouse.gates.compliance import judge_compliance
+from gatehouse.gates.evidence import Contender
 from gatehouse.gates.promotion import CHALLENGER, CHAMPION
 from gatehouse.gates.record import Candidate, DecisionRecord, Opponent, Refit
 from gatehouse.gates.refit import judge_refit
@@ -123,6 +124,8 @@ def _judge(context: Context, candidate: Version, champion: Version | None, proce
     if Verdict(findings).opens and policy.refit == "full":
         refit, trained_until = _refit(context, candidate, process)
     _refuse_exchanged(context, candidate, files)
+    if champion and met:
+        _refuse_exchanged(context, champion, met.evidence.opponent.files_digest)
     return DecisionRecord.of(
         project=context.project.name,
         environment=context.name,
@@ -134,7 +137,7 @@ def _judge(context: Context, candidate: Version, champion: Version | None, proce
             proposer=candidate.tags.get(f"{PREFIX}proposer") or "unknown",
             authors=_authors(context, candidate, champion),
         ),
-        opponent=_opponent(context, met, champion) if met else None,
+        opponent=_opponent(met.evidence.opponent) if met else None,
         policy=policy,
         compliance=compliance.to_record(),
         challenge=met.evidence.to_record() if met else None,
@@ -156,21 +159,20 @@ def _days(trained_until: str | None, as_of: datetime) -> float:
     return max(0.0, (as_of - then).total_seconds() / 86_400)
 
 
-def _refuse_exchanged(context: Context, candidate: Version, files: str) -> None:
-    if context.registry.digest(context.model, candidate.version) != files:
+def _refuse_exchanged(context: Context, version: Version, files: str | None) -> None:
+    if context.registry.digest(context.model, version.version) != files:
         raise StateError(
-            f"The files of version {candidate.version} were changed while it was judged.",
+            f"The files of version {version.version} were changed while they were judged.",
             why="Nobody knows which of them the findings are about.",
             remedy="Find out who changed them, and train a new version.",
         )
 
 
-def _opponent(context: Context, met: Challenged, champion: Version | None) -> Opponent:
-    contender = met.evidence.opponent
+def _opponent(contender: Contender) -> Opponent:
     return Opponent(
         kind=contender.kind,  # type: ignore[arg-type]
         version=contender.version,
-        files_digest=context.registry.digest(context.model, champion.version) if champion else None,
+        files_digest=contender.files_digest,
         value=contender.threshold,
     )
 

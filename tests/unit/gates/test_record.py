@@ -34,8 +34,8 @@ POLICY = Policy(
 CHAMPION = Opponent(kind="champion", version="3", files_digest="c" * 64, value=None)
 COMPLIANCE: Mapping[str, Any] = {"flavour": "lightgbm", "checks": {"signature": True, "loads alone": True}}
 CHALLENGE: Mapping[str, Any] = {
-    "candidate": {"kind": "candidate", "version": "7"},
-    "opponent": {"kind": "champion", "version": "3", "threshold": None},
+    "candidate": {"kind": "candidate", "version": "7", "files_digest": "d" * 64},
+    "opponent": {"kind": "champion", "version": "3", "files_digest": "c" * 64, "threshold": None},
     "difference": 0.0042,
     "influence": [0.1, -0.1, 1e-7, 0.0],
 }
@@ -189,10 +189,16 @@ CHALLENGE_OF_28_DAYS = ChallengeEvidence(
     mode_reason="The training code differs.",
     unit="day",
     candidate=Contender(
-        kind="candidate", version="7", training=Training(start=NOON - timedelta(days=90), end=NOON, hold_out_keys=0)
+        kind="candidate",
+        version="7",
+        files_digest="d" * 64,
+        training=Training(start=NOON - timedelta(days=90), end=NOON, hold_out_keys=0),
     ),
     opponent=Contender(
-        kind="champion", version="3", training=Training(start=NOON - timedelta(days=120), end=NOON, hold_out_keys=0)
+        kind="champion",
+        version="3",
+        files_digest="c" * 64,
+        training=Training(start=NOON - timedelta(days=120), end=NOON, hold_out_keys=0),
     ),
     primary_metric="log_loss",
     guardrail_metrics=(),
@@ -629,6 +635,14 @@ CONTRADICTIONS: dict[str, tuple[dict[Path, Any], str]] = {
     "other champion": (
         {("opponent", "version"): "2"},
         "The opponent's version is '2', and what was measured is that of '3'.",
+    ),
+    "other files of the candidate": (
+        {("candidate", "files_digest"): "a" * 64},
+        f"The candidate's files_digest is '{'a' * 64}', and what was measured is that of '{'d' * 64}'.",
+    ),
+    "other files of the champion": (
+        {("challenge", "opponent", "files_digest"): "a" * 64},
+        f"The opponent's files_digest is '{'c' * 64}', and what was measured is that of '{'a' * 64}'.",
     ),
     "no contender": (
         {("challenge", "candidate"): None},

@@ -193,8 +193,8 @@ def warm(context: Context, *, degrees: float) -> Context:
 
 
 def quick(road: Road) -> Road:
-    """The shipped policy, with a load test of 20 requests in no time."""
-    return road.policy(compliance={"requests": 20, "request_rate": 1000.0})
+    """The shipped policy, with a load test of 20 requests at once, on a machine that may be busy with other tests."""
+    return road.policy(compliance={"requests": 20, "request_rate": 1000.0, "p95_milliseconds": 60_000.0})
 
 
 @pytest.fixture(scope="session")

@@ -302,7 +302,11 @@ def test_the_verdict_is_bound_to_the_version_under_test_and_the_digest_of_its_fi
     assert record.opponent is not None
     assert record.opponent.files_digest == context.registry.digest(context.model, "1")
     assert record.challenge is not None
-    assert record.challenge["candidate"]["version"] == "2"
+    scored = {who: record.challenge[who] for who in ("candidate", "opponent")}
+    assert {who: (c["version"], c["files_digest"]) for who, c in scored.items()} == {
+        "candidate": ("2", record.candidate.files_digest),
+        "opponent": ("1", record.opponent.files_digest),
+    }
 
 
 @pytest.mark.broken_gate(6)
@@ -462,6 +466,18 @@ def test_a_policy_that_can_never_say_both_is_refused_before_anybody_is_held_by_i
     with pytest.raises(ConfigurationError, match="the policy demands 40"):
         road.policy(hold_out={"minimum_units": 40}).judge("3")
     assert ("judged", "3") not in road.said()
+
+
+def test_a_margin_that_a_rule_of_thumb_would_pass_is_refused_by_what_the_champion_gained_over_it(road: Road) -> None:
+    met = road.record("1").challenge
+    assert met is not None
+    gained = next(c["difference"] for c in met["comparisons"] if (c["metric"], c["slice"]) == ("rmse", "all"))
+
+    with pytest.raises(ConfigurationError) as refused:
+        road.policy(primary={"margin": gained + 0.5, "suspicious_gain": gained + 1}).judge("2")
+
+    assert f"the champion gained {gained:g} over the baseline: a rule of thumb would pass" in refused.value.what
+    assert f"half of {gained:g} at most" in refused.value.remedy
 
 
 def test_a_clock_that_runs_on_does_not_change_a_verdict(road: Road) -> None:
