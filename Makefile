@@ -36,13 +36,13 @@ install: ready ## The command `gatehouse` in .venv/, with exactly the locked dep
 test: test-unit test-integration ## The tests of two minutes, on the engine that needs no Java
 
 test-unit: ready ## Pure code and contracts
-	@$(RUN) pytest tests/unit
+	@$(RUN) pytest -m 'not slow' tests/unit
 
 test-integration: ready ## Whole pipelines on a throw-away lakehouse
 	@$(RUN) pytest -m 'not slow' tests/integration
 
-test-slow: ready ## Year-long data, processes that are killed, every way through the gates
-	@$(RUN) pytest -m slow tests/integration
+test-slow: ready ## Simulations, year-long data, processes that are killed, every way through the gates
+	@$(RUN) pytest -m slow tests/unit tests/integration
 
 test-template: ready ## What proves the template itself: workflows run, gates broken on purpose, the project renamed
 	@$(if $(wildcard tests/template),$(RUN) pytest tests/template,echo "This project left the template's own tests behind.")
@@ -56,14 +56,14 @@ test-python-%: ready
 	elif found=$$(PATH="$$PATH:$$(echo $$HOME/.pyenv/versions/$*.*/bin $$AGENT_TOOLSDIRECTORY/Python/$*.*/*/bin | tr ' ' ':')" \
 			$(UV) python find --no-project $* 2>/dev/null); then \
 		echo "Python $*: $$found"; \
-		UV_PYTHON="$$found" UV_PROJECT_ENVIRONMENT=.venv-$* $(UV) run --locked pytest tests/unit; \
+		UV_PYTHON="$$found" UV_PROJECT_ENVIRONMENT=.venv-$* $(UV) run --locked pytest -m 'not slow' tests/unit; \
 	else \
 		echo "Python $*: SKIPPED, not found on this machine."; \
 	fi
 
 test-jvm: ready ## Unit tests on Spark on the JVM, where there is a Java
 	@if java -version >/dev/null 2>&1; then \
-		UV_PROJECT_ENVIRONMENT=.venv-jvm $(RUN) --no-default-groups --group dev --group jvm pytest --engine jvm tests/unit; \
+		UV_PROJECT_ENVIRONMENT=.venv-jvm $(RUN) --no-default-groups --group dev --group jvm pytest -m 'not slow' --engine jvm tests/unit; \
 	else \
 		echo "Engine jvm: SKIPPED, it needs Java 17 or 21, and no java runs here."; \
 	fi

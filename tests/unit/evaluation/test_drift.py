@@ -169,6 +169,7 @@ def test_spark_and_pandas_measure_the_same(spark: SparkSession) -> None:
     assert measure(later, known) == measure(training(seed=2), known)
 
 
+@pytest.mark.slow
 def test_bins_from_a_sample_still_count_every_row(spark: SparkSession) -> None:
     frame = training(rows=120_000)
     for rows in (frame, spark.createDataFrame(frame)):

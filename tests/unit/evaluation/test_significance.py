@@ -77,6 +77,7 @@ def test_the_interval_lies_above_the_margin_just_when_the_test_says_so() -> None
     assert (low + high) / 2 == pytest.approx(found.difference)
 
 
+@pytest.mark.slow
 @pytest.mark.broken_gate(16)
 @pytest.mark.parametrize("correlation", [0.0, 0.3])
 def test_equals_are_called_better_as_often_as_stated_and_intervals_cover(correlation: float) -> None:
@@ -86,6 +87,7 @@ def test_equals_are_called_better_as_often_as_stated_and_intervals_cover(correla
     assert np.mean(covered) == pytest.approx(0.90, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("correlation", [0.0, 0.3])
 @pytest.mark.parametrize("effect", [1.5, 2.5, 3.5])
 def test_the_power_reported_is_the_power_there_is(effect: float, correlation: float) -> None:

@@ -90,6 +90,7 @@ def test_an_event_brings_the_columns_that_are_declared_as_derived(
     assert after.dtypes == [*before.dtypes, *((c.name, c.type) for c in project.events.derived)]
 
 
+@pytest.mark.slow
 def test_the_policy_names_the_guardrails_of_the_project_and_keeps_its_word(project: Project) -> None:
     policy = Policy.model_validate(yaml.safe_load((CONF / "promotion.yml").read_text(encoding="utf-8")))
 

@@ -127,6 +127,7 @@ def test_the_reviewed_options_are_options_of_this_estimator(features: pd.DataFra
         assert np.isfinite(model.predict(features)).all()
 
 
+@pytest.mark.slow
 def test_a_saved_model_predicts_the_same_in_lightgbms_own_format(
     features: pd.DataFrame, label: pd.Series[Any], tracking: Tracking
 ) -> None:

@@ -20,6 +20,8 @@ from gatehouse.gates.policy import Mode, Policy
 from gatehouse.gates.synthetic import PRIMARY, Truth, draw
 from gatehouse.gates.verdict import Outcome
 
+pytestmark = pytest.mark.slow
+
 Policies = Callable[..., Policy]
 Challenges = Callable[..., ChallengeEvidence]
 RATE = 0.05

@@ -23,6 +23,7 @@ def test_the_shipped_policy_names_the_guardrails_of_the_project(shipped: Policy)
     assert set(shipped.guardrails) == {m.name for m in PROJECT.guardrail_metrics}
 
 
+@pytest.mark.slow
 def test_the_gate_keeps_its_word_with_the_shipped_policy(shipped: Policy) -> None:
     assert [c for c in selftest(shipped) if not c.passed] == []
 

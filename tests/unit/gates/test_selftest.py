@@ -9,6 +9,8 @@ from gatehouse.gates.policy import Policy
 from gatehouse.gates.selftest import Check, selftest
 from gatehouse.gates.verdict import Finding, Outcome, Verdict
 
+pytestmark = pytest.mark.slow
+
 Policies = Callable[..., Policy]
 
 
