@@ -261,6 +261,26 @@ def test_equal_models_are_not_worse_and_not_better(policy: Policies, scored: Row
     assert finding(verdict, "primary metric log_loss").outcome is Outcome.HOLD
 
 
+def test_a_model_that_always_says_the_same_is_held_and_ranks_nothing(
+    policy: Policies, scored: Rows, challenge: Challenges
+) -> None:
+    frame = scored(1, champion=0.5, candidate=0.5)
+    frame["candidate"] = frame["late"].mean()
+    verdict = judge_challenge(challenge(frame), policy())
+    assert verdict.outcome is Outcome.HOLD
+    assert {"primary metric log_loss", "guardrail roc_auc"} <= {f.rule for f in verdict.deciding}
+    assert "roc_auc is 0.5000 for the candidate" in finding(verdict, "guardrail roc_auc").reason
+
+
+def test_two_models_that_always_say_the_same_are_equal_and_neither_is_better(
+    policy: Policies, scored: Rows, challenge: Challenges
+) -> None:
+    frame = scored(1, champion=0.5, candidate=0.5)
+    frame["candidate"] = frame["champion"] = frame["late"].mean()
+    assert judge_challenge(challenge(frame, mode="superiority"), policy()).outcome is Outcome.HOLD
+    assert judge_challenge(challenge(frame, mode="non_inferiority"), policy()).outcome is Outcome.PROMOTE
+
+
 def test_a_gain_beyond_belief_is_held_as_a_leak(good: ChallengeEvidence, policy: Policies) -> None:
     strict = policy(primary={"margin": 0.02, "suspicious_gain": 0.05})
     verdict = judge_challenge(good, strict)
