@@ -17,14 +17,13 @@ if TYPE_CHECKING:
 
 @click.command(
     "rollback",
-    help="Go back to the last version that was champion, went through the gates, loads and passes the smoke test. With "
-    "--code, go back to the code that was live before instead; with --code --model, to both.",
+    help="Go back to the last version that was champion, went through the gates, loads and passes the smoke test; or to "
+    "the code that was live before; or to both.",
     short_help="Go back to the last approved version that works, or to the code before.",
 )
 @options.environment("prod")
 @click.option("--reason", required=True, help="Why. It is kept.")
-@click.option("--code", is_flag=True, help="The code that was live before becomes live again.")
-@click.option("--model", is_flag=True, help="With --code: the model goes back as well.")
+@click.option("--what", type=click.Choice(["model", "code", "both"]), default="model", show_default=True)
 @click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: who started the CI's run, or git's user]")
 @click.option("--dry-run", is_flag=True, help="Only say what it would be.")
 @options.as_json
@@ -33,8 +32,7 @@ def command(
     found: dict[str, Path | None],
     env: str,
     reason: str,
-    code: bool,
-    model: bool,
+    what: str,
     as_name: str | None,
     dry_run: bool,
     as_json: bool,
@@ -51,9 +49,9 @@ def command(
     told: dict[str, Any] = {"dry_run": dry_run}
     lines: list[str] = []
     with open_context(where, env, as_of=None, progress=TerminalProgress()) as context:
-        if code:
+        if what != "model":
             lines += _code(context, actor, reason, told, dry_run=dry_run)
-        if model or not code:
+        if what != "code":
             lines += _model(context, actor, reason, told, dry_run=dry_run)
     tell(where.settings.root, "## Rollback\n\n" + "\n\n".join(escaped(line, at_most=1000) for line in lines) + "\n")
     if as_json:

@@ -241,9 +241,9 @@ def test_the_commands_tell_and_go_back(ops: Ops, command: Command) -> None:
 
     told = json.loads(command(ops.lakehouse, "live --env prod --json").out)
     assert (told["live"]["commit"], told["live"]["ref"], told["checked_out"]) == (SECOND, "v1.1.0", False)
-    dry = command(ops.lakehouse, "rollback --env prod --code --reason slow --as anna@example.org --dry-run")
+    dry = command(ops.lakehouse, "rollback --env prod --what code --reason slow --as anna@example.org --dry-run")
     assert dry.out == "Would make the code v1.0.0 (111111111111) live in prod again.\n"
-    back = command(ops.lakehouse, "rollback --env prod --code --reason slow --as anna@example.org")
+    back = command(ops.lakehouse, "rollback --env prod --what code --reason slow --as anna@example.org")
     assert back.out.startswith("The code v1.0.0 (111111111111) is live in prod again, in the place of v1.1.0 ")
     assert command(ops.lakehouse, "live --env prod").out.startswith("v1.0.0 (111111111111) is live in prod since ")
     assert ops.said()[-1] == "code_rolled_back"
