@@ -8,6 +8,7 @@ from gatehouse.fork.files import File, Files
 from gatehouse.fork.names import MACHINERY, Name, parse_name
 from gatehouse.fork.project import taken_names
 from gatehouse.fork.starter import starter
+from gatehouse.fork.workflows import for_second
 
 _ENVIRONMENTS = "conf/environments.yml"
 
@@ -35,5 +36,6 @@ def with_second(files: Files, text: str) -> dict[str, File]:
             conf=conf_folder(name),
             catalogs=configuration.catalogs(files[_ENVIRONMENTS].text or ""),
         ),
+        **for_second(files, name, conf_folder(name)),
         "pyproject.toml": files["pyproject.toml"].written(packaging.allowing_unused_arguments(pyproject, name)),
     }
