@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @click.command(
     "rollback",
-    help="Go back to the last version that was champion, went through the gates, loads and passes the smoke test; or to "
-    "the code that was live before; or to both.",
+    help="Go back to the last version that was champion, went through the gates, loads and passes the smoke test; or "
+    "to the code that was live before; or to both.",
     short_help="Go back to the last approved version that works, or to the code before.",
 )
 @options.environment("prod")
