@@ -48,6 +48,16 @@ def test_the_same_run_again_adds_nothing_and_a_day_later_only_that_day(trained: 
     assert set(log) < set(rows)
 
 
+@pytest.mark.broken_gate(25)
+def test_how_far_back_events_are_scored_and_watched_is_what_the_file_says(trained: Lakehouse) -> None:
+    monitoring = trained.world.place.settings.monitoring.model_copy(update={"scoring_days": 5, "window_days": 2})
+    short = trained.configured(monitoring=monitoring)
+
+    scored, watched = infer(short.at("2013-10-01")).rows, monitor(short.at("2013-10-01")).predictions
+
+    assert (scored, watched) == (5 * 3, 2 * 3)
+
+
 @pytest.mark.broken_gate(23)
 def test_a_new_champion_predicts_what_is_new_and_leaves_the_rest(trained: Lakehouse) -> None:
     infer(trained.at("2013-10-01"))
