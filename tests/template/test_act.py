@@ -497,3 +497,22 @@ runs:
     add(hub, "  one: {runs-on: ubuntu-24.04, steps: [{uses: ./.github/actions/speak}]}")
     with pytest.raises(NotUnderstood, match="before it checks out"):
         hub.push("anna")
+
+
+def test_a_dispatch_with_an_input_that_is_not_declared_is_refused(hub: GitHub) -> None:
+    call = 'curl -s -H "Authorization: Bearer $T" "$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/actions/workflows/b.yml'
+    add(
+        hub,
+        f"""
+  one:
+    runs-on: ubuntu-24.04
+    permissions: {{actions: write}}
+    steps:
+      - run: |
+          {call}/dispatches" -d '{{"ref": "main", "inputs": {{"who": "me"}}}}'
+        env: {{T: "${{{{ github.token }}}}"}}
+""",
+    )
+    add(hub, "  go: {runs-on: ubuntu-24.04, steps: [{run: 'true'}]}", on="workflow_dispatch", name="b.yml")
+    (finished,) = hub.push("anna")
+    assert "Unexpected inputs provided: ['who']" in finished.ran.log

@@ -34,7 +34,7 @@ _BUILDS = {
 class AzureApi:
     """The state, and the server in front of it."""
 
-    def __init__(self, origin: Path) -> None:
+    def __init__(self, origin: Path, git: Callable[..., str]) -> None:
         self.environments: dict[str, Environment] = {}
         self.builds: dict[int, Build] = {}
         self.artifacts: list[Artifact] = []
@@ -43,6 +43,8 @@ class AzureApi:
         self.work_items: dict[int, dict[str, Any]] = {}
         self.threads: dict[int, list[dict[str, Any]]] = {}
         self.queued: list[tuple[str, str, dict[str, Any]]] = []
+        self.pushed: list[tuple[str, str]] = []
+        """Refs that builds made, with their commits: like every push, they start what they fit."""
         self.definitions: dict[str, int] = {}
         self.may_push = True
         """Whether the build service has the right Contribute."""
@@ -50,6 +52,7 @@ class AzureApi:
         """Whether it has the role Reader on environments."""
         self.server = Loopback()
         self._origin = origin
+        self._git = git
         self._numbers = iter(range(501, 100_000))
         self._teach()
 
@@ -99,6 +102,8 @@ class AzureApi:
         route("GET", "/wit/workitemtypes/Task/states", self._states)
         route("POST", "/wit/workitems/$Task", self._make_item)
         route("PATCH", "/wit/workitems/{id}", self._change_item)
+        route("GET", "/git/repositories/{repository}/refs", self._refs)
+        route("POST", "/git/repositories/{repository}/refs", self._make_refs)
         threads = "/git/repositories/{repository}/pullRequests/{n}/threads"
         route("GET", threads, lambda call: {"value": self.threads.get(int(call.parts["n"]), [])})
         route("POST", threads, self._make_thread)
@@ -212,6 +217,23 @@ class AzureApi:
         for change in call.json():
             self.work_items[number][change["path"].removeprefix("/fields/")] = change["value"]
         return {"id": number, "fields": self.work_items[number]}
+
+    def _refs(self, call: Call) -> Any:
+        prefix = f"refs/{call.query.get('filter', '')}"
+        found = self._git("for-each-ref", "--format=%(objectname) %(refname)", prefix + "*", prefix).splitlines()
+        split = [line.split(" ", 1) for line in sorted(set(found))]
+        return {"value": [{"objectId": commit, "name": name} for commit, name in split]}
+
+    def _make_refs(self, call: Call) -> Any:
+        answers = []
+        for change in call.json():
+            name, old, new = change["name"], change["oldObjectId"], change["newObjectId"]
+            if self.may_push:
+                self._git("update-ref", name, new, old)
+                self.pushed.append((name, new))
+            status = "succeeded" if self.may_push else "createBranchPermissionRequired"
+            answers.append({"name": name, "newObjectId": new, "success": self.may_push, "updateStatus": status})
+        return {"value": answers}
 
     def _make_thread(self, call: Call) -> Any:
         body: Mapping[str, Any] = call.json()

@@ -70,7 +70,7 @@ class AzureDevOps:
 
     def __post_init__(self) -> None:
         self.repository = Repository(self.folder / "origin" / f"{REPOSITORY}.git", self.folder / "work")
-        self.api = AzureApi(self.folder / "origin")
+        self.api = AzureApi(self.folder / "origin", self.repository.git)
         self.programs = self.folder / "programs"
         write_programs(self.programs, ["uv"])
 
@@ -175,6 +175,9 @@ class AzureDevOps:
             self.api.builds[build.id] = build
             self._executed(build)
             done.append(build)
+        while self.api.pushed:
+            made, commit = self.api.pushed.pop(0)
+            done += self._pushed(made, commit, "build service", "")
         while self.api.queued:
             named, full, given = self.api.queued.pop(0)
             done += self.queue("build service", named, full, **given)

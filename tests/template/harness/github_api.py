@@ -44,6 +44,8 @@ class GitHubApi:
         self.attested: list[str] = []
         self.denied: list[str] = []
         self.private = False
+        self.refuses_dispatch: Callable[[str, Mapping[str, Any]], str | None] = lambda _, __: None
+        """Why a dispatch of a workflow with inputs is answered with 422; None: it is not."""
         self.rules: list[dict[str, Any]] = []
         self.server = Loopback()
         self._numbers = iter(range(1001, 100_000))
@@ -255,6 +257,8 @@ class GitHubApi:
 
     def _dispatch(self, call: Call) -> Reply:
         body = call.json()
+        if why := self.refuses_dispatch(call.parts["file"], body.get("inputs", {})):
+            return Reply(status=422, json={"message": why})
         self.dispatched.append((call.parts["file"], body["ref"], body.get("inputs", {}), ROBOT))
         if body.get("return_run_details"):
             return Reply(json={"workflow_run_id": 0, "run_url": self.url, "html_url": self.url})

@@ -18,7 +18,7 @@ from tests.template.harness.github_render import Rendering
 from tests.template.harness.github_runner import Runner, Waiting
 from tests.template.harness.github_state import NAME, OWNER, ROBOT, Environment, Person, Review, Run, people
 from tests.template.harness.github_stubs import PROGRAM, write_actions, write_programs
-from tests.template.harness.github_triggers import Event, dispatch_inputs, started
+from tests.template.harness.github_triggers import Event, dispatch_inputs, started, triggers
 from tests.template.harness.yaml_files import parse
 
 
@@ -66,6 +66,7 @@ class GitHub:
         self._gitconfig.write_text("[protocol]\n\tversion = 2\n[advice]\n\tdetachedHead = false\n", encoding="utf-8")
         subprocess.run(["git", "clone", "--quiet", self.origin, self.work], check=True, capture_output=True)
         write_actions(self.folder / "actions")
+        self.api.refuses_dispatch = self._refuses_dispatch
         write_programs(self.programs)
         Runner(self.api, self.git, self.protect, self._reviewed).teach()
 
@@ -159,6 +160,16 @@ class GitHub:
         assert started(main, event), f"{workflow} on the default branch cannot be dispatched"
         payload = {"ref": ref, "inputs": dispatch_inputs(main[workflow], inputs), "workflow": workflow}
         return self._happens(event, sha, by, payload)
+
+    def _refuses_dispatch(self, workflow: str, inputs: Mapping[str, Any]) -> str | None:
+        main = self._workflows(self.git("rev-parse", "refs/heads/main"))
+        if "workflow_dispatch" not in triggers(main.get(workflow, {"on": []})):
+            return "Workflow does not have 'workflow_dispatch' trigger"
+        try:
+            dispatch_inputs(main[workflow], inputs)
+        except ValueError as error:
+            return str(error)
+        return None
 
     def schedule(self, cron: str) -> list[Finished]:
         """The hour has come."""
