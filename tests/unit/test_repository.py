@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "project": {"errors", "evaluation"},
     "lakehouse": {"errors", "project"},
     "gates": {"errors", "settings", "evaluation", "project", "lakehouse"},
+    "state": {"errors", "ci"},
     "reports": {"errors", "settings", "evaluation", "project", "lakehouse", "gates"},
     "pipelines": {
         "errors",

@@ -35,6 +35,7 @@ VERBS = {
     "audit": "Who decided and did what, and whether the log still says it.",
     "gate": "One gate by itself, and the gate's own test.",
     "plan": "How many days of labels a margin needs.",
+    "state": "Pass the embedded lakehouse on from run to run of a CI.",
     "status": "Where an environment stands: tables, versions, aliases, last runs.",
     "clock": "Where a replaying environment stands in time, and its next step.",
     "features": "What features exist: description, owner, units, freshness.",

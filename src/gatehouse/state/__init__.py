@@ -1,0 +1,1 @@
+"""The embedded lakehouse between two runs of CI: packed into one file, which a git ref names."""
