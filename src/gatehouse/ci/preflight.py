@@ -41,6 +41,8 @@ class Wanted:
 
     environments: tuple[str, ...]
     """Identities: environments of conf/ that workflows run in."""
+    guarded: tuple[str, ...]
+    """Those of them that only a release, a tag or a schedule may reach."""
     approval: tuple[str, ...]
     """Environments whose reviewers approve a promotion: `prod-approval`."""
     real: bool
@@ -165,15 +167,14 @@ def judge_github_approval(name: str, told: Told, wanted: Wanted, web: str) -> It
 def judge_github_branches(name: str, told: Told, policies: Told, wanted: Wanted, web: str) -> Iterator[Line]:
     """From which branches and tags the environment, and so its identity, can be reached."""
     about, page = f"branches of {name}", f"{web}/settings/environments"
+    guarded = name in (*wanted.guarded, *wanted.approval)
     if isinstance(told, Unanswered):
         yield unseen(about, told, page)
         return
     limit = None if told is None else told.maybe("deployment_branch_policy")
     if limit is None:
-        reason = f"A workflow of any branch can run in {name}."
-        yield Line(
-            about=about, state=wanted.serious, reason=reason, remedy=f"Choose selected branches and tags: {page}"
-        )
+        state, reason = wanted.serious if guarded else State.WARNING, f"A workflow of any branch can run in {name}."
+        yield Line(about=about, state=state, reason=reason, remedy=f"Choose selected branches and tags: {page}")
         return
     if not limit.flag("custom_branch_policies"):
         yield ok(about, "Only protected branches reach it.")
@@ -182,13 +183,9 @@ def judge_github_branches(name: str, told: Told, policies: Told, wanted: Wanted,
         yield unseen(about, policies or Unanswered("GitHub has no answer."), page)
         return
     found = [(p.maybe_text("type") or "branch", p.text("name")) for p in policies.items("branch_policies")]
-    missing = [
-        f"{kind} {pattern}"
-        for kind, pattern in (("branch", "release/*"), ("tag", "v*"), ("branch", wanted.branch))
-        if (kind, pattern) not in found
-    ]
-    if missing:
-        reason = f"It does not take {', '.join(missing)}, from where a release, a tag or a schedule comes."
+    needed = [("branch", wanted.branch), *([("branch", "release/*"), ("tag", "v*")] if guarded else [])]
+    if missing := [f"{kind} {pattern}" for kind, pattern in needed if (kind, pattern) not in found]:
+        reason = f"It does not take {', '.join(missing)}, from where its runs come."
         yield Line(about=about, state=State.PROBLEM, reason=reason, remedy=f"Add them: {page}")
     else:
         yield ok(about, f"It takes {', '.join(f'{kind} {pattern}' for kind, pattern in found)}, and no other.")

@@ -71,6 +71,7 @@ def _wanted(settings: Settings, branch: str, kind: str) -> Wanted:
     environments, approval = named_environments(settings.root, _FILES[kind])
     return Wanted(
         environments=environments,
+        guarded=tuple(n for n, e in settings.environments.environments.items() if e.protected and n in environments),
         approval=approval,
         real=any(e.platform != "local" for e in settings.environments.environments.values()),
         approvals=read_file(settings.conf / "promotion.yml", Policy).approval.number,

@@ -21,6 +21,7 @@ HOME = "/repos/octo/flights"
 WEB = "https://github.com/octo/flights"
 WANTED = Wanted(
     environments=("prod",),
+    guarded=("prod",),
     approval=("prod-approval",),
     real=True,
     approvals=1,
@@ -187,6 +188,17 @@ def test_without_a_workspace_an_open_gate_is_a_warning_and_no_identity_is_needed
         state=State.OK,
         reason="None is needed: every environment lives in the runner's own lakehouse.",
     )
+
+
+def test_an_environment_for_tests_has_to_take_the_tested_branch_and_no_release(interface: Interface) -> None:
+    only_main = {"/environments/prod/deployment-branch-policies": {"branch_policies": POLICIES[:1]}}
+    every_branch = {"/environments/prod": place(deployment_branch_policy=None)}
+
+    assert other_than_ok(github(interface, replace(WANTED, guarded=()), **only_main)) == []
+    interface.answers.clear()
+    assert other_than_ok(github(interface, replace(WANTED, guarded=()), **every_branch)) == [
+        ("warning", "branches of prod")
+    ]
 
 
 def azure(interface: Interface, wanted: Wanted = WANTED, **changed: Any) -> list[Line]:
