@@ -14,8 +14,9 @@ import click
     short_help="Make a release branch from this commit.",
 )
 @click.argument("name")
+@click.option("--start", default="release", show_default=True, metavar="WORKFLOW", help="What begins on the branch.")
 @click.pass_obj
-def command(_found: dict[str, Path | None], name: str) -> None:
+def command(_found: dict[str, Path | None], name: str, start: str) -> None:
     """The same branch on the same commit again is no error."""
     from gatehouse.ci.branches import release_branch
     from gatehouse.cli.telling import provider_of
@@ -23,6 +24,6 @@ def command(_found: dict[str, Path | None], name: str) -> None:
     branch = release_branch(name)
     provider = provider_of(Path.cwd())
     people = provider.run().people
-    address = provider.cut(branch, start="release", proposer=people[0] if people else "")
+    address = provider.cut(branch, start=start, proposer=people[0] if people else "")
     provider.summary(f"Cut [`{branch}`]({address}) from `{provider.run().commit[:12]}`; its release has begun.\n")
     click.echo(f"{branch}: {address}")

@@ -54,7 +54,7 @@ def _github(text: str, name: Name, conf: str, files: Files) -> str:
         lambda found: f"{found[1]}{found[2]}-{suffix}.yml" if _works(f"{found[2]}.yml", files) else found[0],
         text,
     )
-    text = _with_own_tags_and_folder(text, name, conf)
+    text = _with_own_runs(text, name, conf)
     text = re.sub(r"^    name: pass$", f"    name: pass-{suffix}", text, flags=re.MULTILINE)  # not the required check
     paths = [
         f"{place}**" if place.endswith("/") else place for place in _concerning(name, conf, f"{_GITHUB}*-{suffix}.yml")
@@ -71,7 +71,7 @@ def _github(text: str, name: Name, conf: str, files: Files) -> str:
 def _azure(text: str, name: Name, conf: str, _: Files) -> str:
     suffix = name.distribution
     text = re.sub(r"^name: ([\w-]+)-\$", rf"name: \g<1>-{suffix}-$", text, count=1, flags=re.MULTILINE)
-    text = _with_own_tags_and_folder(text, name, conf)
+    text = _with_own_runs(text, name, conf)
     places = [place.rstrip("/") for place in _concerning(name, conf, _AZURE.rstrip("/"))]
     filters = "  paths:\n    include:\n" + "".join(f'      - "{place}"\n' for place in places)
     text = re.sub(r"^(pr:\n(?:  .*\n)+)", rf"\g<1>{filters}", text, flags=re.MULTILINE)
@@ -82,8 +82,10 @@ def _azure(text: str, name: Name, conf: str, _: Files) -> str:
     return text
 
 
-def _with_own_tags_and_folder(text: str, name: Name, conf: str) -> str:
-    """Another tag for another release, and what is written beside conf/ found there."""
+def _with_own_runs(text: str, name: Name, conf: str) -> str:
+    """Other tags for other releases, runs of its own asked for, and what is written beside conf/ found there."""
+    text = re.sub(r"(gatehouse tested --env (\w+))", rf"\g<1> --workflow \g<2>-{name.distribution}", text)
+    text = re.sub(r"(gatehouse cut-release )(?=\S)", rf"\g<1>--start release-{name.distribution} ", text)
     text = re.sub(r'"v\*"', f'"{name.distribution}/v*"', text)
     return re.sub(r"(?<![\w/.])\.lakehouse/", f"{conf.rpartition('/')[0]}/.lakehouse/", text)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from gatehouse.fork.files import File
@@ -117,6 +119,20 @@ def test_a_workflow_calls_the_copy_of_a_workflow_and_answers_to_tags_of_its_own(
             "env:\n", "env:\n  GATEHOUSE_CONF: projects/bus_delays/conf\n"
         ),
     }
+
+
+def test_a_release_asks_for_runs_of_its_own_and_starts_its_own() -> None:
+    text = (
+        "jobs:\n  cut:\n    steps:\n      - run: gatehouse tested --env staging\n"
+        '      - run: gatehouse cut-release "$NAME"\n'
+    )
+
+    (copy,) = copies(**{".github/workflows/cut-release.yml": text}).values()
+
+    assert re.findall("run: (.*)", copy) == [
+        "gatehouse tested --env staging --workflow staging-bus-delays",
+        'gatehouse cut-release --start release-bus-delays "$NAME"',
+    ]
 
 
 def test_an_azure_pipeline_does_likewise_and_shares_its_templates() -> None:
