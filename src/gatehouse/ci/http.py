@@ -134,9 +134,14 @@ def _session(headers: Mapping[str, str], wait: float) -> requests.Session:
     )
     session = requests.Session()
     session.headers.update({"User-Agent": "gatehouse", **headers})
+    session.auth = _as_given  # otherwise a line of ~/.netrc for that host would replace the token
     session.mount("https://", HTTPAdapter(max_retries=retries))
     session.mount("http://", HTTPAdapter(max_retries=retries))
     return session
+
+
+def _as_given(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _said(response: requests.Response) -> str:

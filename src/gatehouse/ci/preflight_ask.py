@@ -66,8 +66,7 @@ def _azure(remote: Remote, wanted: Wanted) -> Iterator[Line]:
         if name in wanted.approval:
             judge = partial(preflight_azure.judge_azure_approval, name, checks, wanted, web)
             yield from read(judge, f"approval of {name}", web)
-        else:
-            yield from read(partial(preflight_azure.judge_azure_lock, name, checks, web), f"lock of {name}", web)
+        yield from read(partial(preflight_azure.judge_azure_lock, name, checks, web), f"lock of {name}", web)
     policies = _told(api, "/_apis/policy/configurations", **VERSION)
     yield from read(lambda: preflight_azure.judge_azure_policy(policies, wanted, web), f"branch {wanted.branch}", web)
 

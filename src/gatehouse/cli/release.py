@@ -67,6 +67,8 @@ def command(
         "record": judged.digest,
         "live": "true" if judged.live else "false",
     }
+    if record.verdict is Outcome.PROMOTE and not judged.live:
+        summary += f"\n**In this run's review** name the record in the comment: `{judged.digest[:12]}`\n"
     tell(where.settings.root, summary, outputs)
     if as_json:
         echo_json({"version": record.promoted.version, "verdict": record.verdict, "record": judged.digest})

@@ -114,6 +114,18 @@ def test_a_download_goes_to_its_store_without_the_token(interface: Interface, tm
     assert ["authorization" in asked.headers for asked in interface.asked] == [True, False]
 
 
+def test_a_password_file_of_the_machine_does_not_replace_the_token(
+    interface: Interface, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password mine\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    interface.on("GET /a", {"b": 1})
+
+    api(interface).get("/a")
+
+    assert [asked.headers["authorization"] for asked in interface.asked] == ["Bearer s3cret"]
+
+
 def test_an_address_of_somebody_else_is_not_asked(interface: Interface, tmp_path: Path) -> None:
     with unanswered(r"was not asked: it is not its own address \(GET /x\)"):
         api(interface).fetch("http://127.0.0.1.evil.example/x?sig=signed", tmp_path / "file")

@@ -240,6 +240,7 @@ def test_a_project_that_is_set_up_well_lacks_nothing(interface: Interface) -> No
         "lock of prod",
         "environment prod-approval",
         "approval of prod-approval",
+        "lock of prod-approval",
         "branch main",
     ]
 
@@ -259,15 +260,27 @@ def test_a_project_that_is_set_up_well_lacks_nothing(interface: Interface) -> No
         ),
         (
             {"pipelines/checks/configurations": azure_run.listed()},
-            [("warning", "lock of prod"), ("problem", "approval of prod-approval")],
+            [
+                ("warning", "lock of prod"),
+                ("problem", "approval of prod-approval"),
+                ("warning", "lock of prod-approval"),
+            ],
         ),
         (
             {"pipelines/checks/configurations": azure_run.listed(azure_run.check("a@x.y", disabled=True))},
-            [("warning", "lock of prod"), ("problem", "approval of prod-approval")],
+            [
+                ("warning", "lock of prod"),
+                ("problem", "approval of prod-approval"),
+                ("warning", "lock of prod-approval"),
+            ],
         ),
         (
             {"pipelines/checks/configurations": 403},
-            [("unknown", "lock of prod"), ("unknown", "approval of prod-approval")],
+            [
+                ("unknown", "lock of prod"),
+                ("unknown", "approval of prod-approval"),
+                ("unknown", "lock of prod-approval"),
+            ],
         ),
         ({"policy/configurations": azure_run.listed()}, [("problem", "branch main")]),
         ({"policy/configurations": 403}, [("unknown", "branch main")]),
