@@ -69,6 +69,8 @@ def test_the_newest_of_our_successful_runs_comes_first(interface: Interface, tmp
     interface.on(f"GET {HOME}/actions/runs/11", finished(11))
     interface.on(f"GET {HOME}/actions/runs/12", finished(12, "failure"))
     interface.on(f"GET {HOME}/actions/runs/13", finished(13, event="pull_request"))
+    for fork in (14, 15, 16):  # green, too, and by what its artefact says not ours
+        interface.on(f"GET {HOME}/actions/runs/{fork}", finished(fork))
 
     found = github(interface.address, tmp_path).artefacts("lakehouse-prod")
 
