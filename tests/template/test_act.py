@@ -371,29 +371,66 @@ def test_a_dispatch_made_by_a_workflow_runs_and_a_push_made_by_one_does_not(hub:
     assert "refs/heads/release/1 github-actions[bot]" in release.ran.log
 
 
-def test_a_called_workflow_runs_with_its_callers_rights_at_most(hub: GitHub) -> None:
-    add(
-        hub,
-        """
-  inner:
+PIECE = """
+  first:
     runs-on: ubuntu-24.04
     permissions: {contents: read}
-    steps: [{run: 'echo "$E"', env: {E: "${{ inputs.env }}"}}]
-""",
-        on="{workflow_call: {inputs: {env: {type: string}}}}",
-        name="piece.yml",
-    )
-    caller = """
+    outputs: {v: "${{ steps.s.outputs.v }}"}
+    steps:
+      - {id: s, run: 'echo "$E $GITHUB_REF"; echo v=7 >> "$GITHUB_OUTPUT"', env: {E: "${{ inputs.env }}"}}
+  second:
+    needs: first
+    if: inputs.fails && needs.first.outputs.v == '7'
+    runs-on: ubuntu-24.04
+    steps: [{run: exit 1}]
+"""
+CALL = "{workflow_call: {inputs: {env: {type: string}, fails: {type: boolean}}, outputs: {v: {value: '%s'}}}}"
+CALLER = """
+  before:
+    runs-on: ubuntu-24.04
+    steps: [{run: 'true'}]
   outer:
+    needs: before
     permissions: {contents: %s}
     uses: ./.github/workflows/piece.yml
-    with: {env: staging}
+    with: {env: staging, fails: %s}
+  behind:
+    needs: outer
+    runs-on: ubuntu-24.04
+    steps: [{run: 'true'}]
+  pass:
+    if: always()
+    needs: [before, outer, behind]
+    runs-on: ubuntu-24.04
+    steps:
+      - run: 'echo "$R $V"'
+        env: {R: "${{ join(needs.*.result, ' ') }}", V: "${{ needs.outer.outputs.v }}"}
 """
-    add(hub, caller % "read")
+
+
+@pytest.mark.parametrize(
+    ("fails", "results", "told"),
+    [
+        ("false", ["success", "skipped", "success", "success"], "success success success 7"),
+        ("true", ["success", "failure", "failure", "skipped"], "success failure skipped 7"),
+    ],
+)
+def test_a_called_workflow_is_one_job_to_those_behind_it(
+    hub: GitHub, fails: str, results: list[str], told: str
+) -> None:
+    add(hub, PIECE, on=CALL % "${{ jobs.first.outputs.v }}", name="piece.yml")
+    add(hub, CALLER % ("read", fails))
     (finished,) = hub.push("anna")
-    assert finished.ran.jobs["outer/inner"] == "success"
-    assert "[outer/inner] staging" in finished.ran.log
-    add(hub, caller % "none")
+    names = ["outer/first", "outer/second", "outer", "behind"]
+    assert finished.ran.jobs == {"before": "success", **dict(zip(names, results, strict=True)), "pass": "success"}
+    assert "[outer/first] staging refs/heads/main" in finished.ran.log
+    assert f"[pass] {told}" in finished.ran.log
+    assert finished.conclusion == ("failure" if fails == "true" else "success")
+
+
+def test_a_called_workflow_has_its_callers_rights_at_most(hub: GitHub) -> None:
+    add(hub, PIECE, on=CALL % "x", name="piece.yml")
+    add(hub, CALLER % ("none", "false"))
     with pytest.raises(NotUnderstood, match="caller lacks"):
         hub.push("anna")
 

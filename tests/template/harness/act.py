@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.template.harness import NotUnderstood
+from tests.template.harness.github_inline import BELOW
 from tests.template.harness.github_render import MACHINE
 
 ACT = Path(sys.executable).with_name("act.exe" if os.name == "nt" else "act")
@@ -125,6 +126,5 @@ def _take(line: dict[str, Any], job: str, ran: Ran) -> None:
 
 
 def _job_of(line: Mapping[str, Any]) -> str:
-    """`check/unit` for the job `unit` of the workflow that the job `check` calls; act says `check/name of it/unit`."""
-    above = str(line.get("job", "")).split("/")[:-2]
-    return "/".join([*(above[:1]), str(line.get("jobID", ""))])
+    """`gates/candidate` for the job `candidate` of the workflow that the job `gates` calls."""
+    return str(line.get("jobID", "")).replace(BELOW, "/")

@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from tests.template.harness import NotUnderstood
+from tests.template.harness.github_inline import (
+    BELOW,
+    answering_job,
+    behind_calls,
+    call_inputs,
+    called_job,
+    in_order,
+    joined,
+)
 from tests.template.harness.github_stubs import stub_of
+from tests.template.harness.github_triggers import triggers
 from tests.template.harness.yaml_files import dump, parse
 
 _TOP = {"name", "run-name", "on", "permissions", "env", "defaults", "concurrency", "jobs"}
@@ -47,39 +57,68 @@ class Rendering:
     """Every job, and of which job of the first file it is a part."""
 
     def write(self, file: str) -> Path:
-        """Renders `.github/workflows/file`."""
-        return self._workflow(file, prefix="", granted=None)
+        """Renders `.github/workflows/file`. What it calls is put into it: act forgets `always()` behind that."""
+        workflow = self._read(file)
+        jobs = self._jobs(workflow, _rights(workflow.get("permissions"), None), None, prefix="")
+        if any("uses" in job for job in workflow["jobs"].values()):
+            for name in set(workflow["jobs"]) & set(jobs):
+                needs = _listed(workflow["jobs"][name].get("needs"))
+                if needs and "uses" not in workflow["jobs"][name]:
+                    jobs[name]["if"] = behind_calls(jobs[name].get("if"), needs)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        place = self.folder / file
+        place.write_text(dump({**workflow, "jobs": jobs}), encoding="utf-8")
+        return place
 
-    def _workflow(self, file: str, *, prefix: str, granted: dict[str, str] | None) -> Path:
-        workflow = parse((self.checkout / ".github/workflows" / file).read_text(encoding="utf-8"))
+    def _read(self, file: str) -> dict[str, Any]:
+        workflow: dict[str, Any] = parse((self.checkout / ".github/workflows" / file).read_text(encoding="utf-8"))
         _known(workflow, _TOP, file)
         workflow.pop("concurrency", None)
         workflow.pop("run-name", None)
-        default = _rights(workflow.get("permissions"), granted)
-        workflow["jobs"] = {
-            name: self._job(name, job, f"{prefix}{name}", default, granted) for name, job in workflow["jobs"].items()
-        }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        place = self.folder / f"{prefix.replace('/', '--')}{file}"
-        place.write_text(dump(workflow), encoding="utf-8")
-        return place
+        return workflow
 
-    def _job(
-        self, name: str, job: dict[str, Any], path: str, default: dict[str, str], granted: dict[str, str] | None
+    def _jobs(
+        self, workflow: dict[str, Any], default: dict[str, str], granted: dict[str, str] | None, *, prefix: str
     ) -> dict[str, Any]:
-        _known(job, _JOB, f"the job {name}")
-        job = dict(job)
-        rights = _rights(job["permissions"], granted) if "permissions" in job else default
+        made: dict[str, Any] = {}
+        for name, job in workflow["jobs"].items():
+            _known(job, _JOB, f"the job {name}")
+            rights = _rights(job["permissions"], granted) if "permissions" in job else default
+            if "uses" in job:
+                made |= self._call(f"{prefix}{name}", job, rights)
+            else:
+                made[f"{prefix}{name}".replace("/", BELOW)] = self._job(name, job, f"{prefix}{name}", rights)
+        return made
+
+    def _call(self, path: str, job: dict[str, Any], rights: dict[str, str]) -> dict[str, Any]:
+        """The called workflow's jobs, and one in the caller's name that has their result and outputs."""
+        called = job["uses"]
+        if not called.startswith("./.github/workflows/") or "/" in path:
+            raise NotUnderstood(f"the workflow {called}, called by {path}")
+        workflow = self._read(Path(called).name)
+        about = triggers(workflow)["workflow_call"] or {}
+        inputs = call_inputs(about.get("inputs") or {}, job.get("with") or {})
+        inner = self._jobs(workflow, _rights(workflow.get("permissions"), rights), rights, prefix=f"{path}/")
+        made: dict[str, Any] = {}
+        for name, original in workflow["jobs"].items():
+            one = called_job(inner[f"{path}{BELOW}{name}"], name, path, inputs)
+            one["env"] = {**(workflow.get("env") or {}), **(one.get("env") or {})}
+            one.setdefault("defaults", workflow.get("defaults", {}))
+            inside = [f"{path}{BELOW}{need}" for need in _listed(original.get("needs"))]
+            one["needs"] = inside or _listed(job.get("needs"))
+            conditions = [text for text in (job.get("if"), one.get("if")) if text is not None]
+            if conditions:
+                one["if"] = joined(conditions)
+            made[f"{path}{BELOW}{name}"] = one
+        made[path] = answering_job(list(made), about.get("outputs") or {}, path)
+        self.jobs[path] = path
+        return made
+
+    def _job(self, name: str, job: dict[str, Any], path: str, rights: dict[str, str]) -> dict[str, Any]:
+        job = {key: value for key, value in job.items() if key != "permissions"}
         _known(job.pop("concurrency", {}), {"group", "cancel-in-progress", "queue"}, f"the concurrency of {name}")
         self.permissions[path] = rights
         self.jobs[path] = path.split("/", maxsplit=1)[0]
-        if "uses" in job:
-            called = job["uses"]
-            if not called.startswith("./.github/workflows/"):
-                raise NotUnderstood(f"the workflow {called}")
-            place = self._workflow(Path(called).name, prefix=f"{path}/", granted=rights)
-            job["uses"] = f"./../{self.folder.name}/{place.name}"
-            return job
         if job["runs-on"] != MACHINE:
             raise NotUnderstood(f"the machine {job['runs-on']!r} of {name}")
         environment = job.pop("environment", None)
@@ -88,7 +127,8 @@ class Rendering:
         if environment is not None:
             steps.insert(0, _gate(environment, path))
         job["steps"] = steps
-        found: dict[str, Any] = _replaced(job, f"'{self.token(path)}'")
+        job["env"] = {**(job.get("env") or {}), "HARNESS_JOB": path}
+        found: dict[str, Any] = in_order(_replaced(job, f"'{self.token(path)}'"), _listed(job.get("needs")))
         return found
 
     def _step(self, step: dict[str, Any], job: str) -> list[dict[str, Any]]:
@@ -97,7 +137,7 @@ class Rendering:
         if uses is None:
             return [step]
         if uses.startswith("./"):
-            return [{**step, "uses": self._composite(uses, job)}]
+            return [{**step, "name": step.get("name", uses), "uses": self._composite(uses, job)}]
         if uses.startswith("actions/checkout@"):
             return _checkout(step)
         self._third_party(uses, step.get("with") or {})
@@ -144,7 +184,7 @@ def _gate(environment: Any, job: str) -> dict[str, Any]:
     return {
         "name": f"The environment {about['name']} opens",
         "shell": "bash",
-        "env": {"HARNESS_ENVIRONMENT": about["name"], "HARNESS_JOB": job},
+        "env": {"HARNESS_ENVIRONMENT": about["name"]},
         "run": _GATE,
     }
 
@@ -184,6 +224,10 @@ def _rights(asked: Any, granted: dict[str, str] | None) -> dict[str, str]:
         if beyond:
             raise NotUnderstood(f"a called workflow wants {beyond}, which its caller lacks: GitHub refuses it")
     return dict(asked)
+
+
+def _listed(needs: Any) -> list[str]:
+    return [needs] if isinstance(needs, str) else list(needs or [])
 
 
 def _known(found: Any, known: set[str], where: str) -> None:

@@ -60,7 +60,7 @@ class Runner:
 
         teach("POST", "/_harness/runs/{run}/artifacts/{name}", keep)
         teach("GET", "/_harness/runs/{run}/artifacts", listed)
-        teach("POST", "/_harness/runs/{run}/attest/{job}", attest)
+        teach("POST", "/_harness/runs/{run}/attest/{job...}", attest)
         teach("POST", "/_harness/runs/{run}/gate/{job...}", self._gate)
         teach("POST", f"/repos/{OWNER}/{NAME}/_gh_release", api.guarded("contents:write", self._gh_release))
         teach("POST", "/_harness/releases/{id}/{name}", self._release_file)

@@ -115,7 +115,7 @@ def attest() -> None:
     subjects = [found for pattern in given("subject-path").splitlines() for found in glob.glob(pattern)]  # noqa: PTH207
     if not subjects:
         fail(f"no subject: {given('subject-path')}")
-    demand("POST", f"/_harness/runs/{RUN}/attest/{os.environ['GITHUB_JOB']}", "\n".join(subjects).encode())
+    demand("POST", f"/_harness/runs/{RUN}/attest/{os.environ['HARNESS_JOB']}", "\n".join(subjects).encode())
 
 
 def gate(environment: str, job: str) -> None:
