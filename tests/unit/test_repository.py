@@ -128,8 +128,10 @@ def test_only_the_command_line_exits() -> None:
     wrong = [
         f"{module.name}:{node.lineno}"
         for module in MACHINERY + USE_CASES
-        # The session ends the process itself where Ctrl-C meets an engine that does not answer: nobody else can.
-        if module.room not in {"cli", "__main__"} and module.name != "gatehouse.lakehouse.session"
+        # The session ends the process itself where Ctrl-C meets an engine that does not answer: nobody else can. The
+        # probe is a program of its own, and what it forks ends without running anything of its parent's.
+        if module.room not in {"cli", "__main__"}
+        and module.name not in {"gatehouse.lakehouse.session", "gatehouse.gates.probe"}
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Call | ast.Raise)
         and ast.unparse(node.func if isinstance(node, ast.Call) else node.exc or node) in exits
