@@ -95,11 +95,11 @@ def standing(context: Context) -> Standing:
         ),
         metrics=metrics,
         measured_at=measured_at,
-        warnings=_warnings(context),
+        warnings=warnings_of(context),
     )
 
 
-def _warnings(context: Context) -> tuple[str, ...]:
+def warnings_of(context: Context) -> tuple[str, ...]:
     """What nobody may overlook: an alias that was moved by another hand, a champion that went past the gates."""
     keeper = gatekeeper(context)
     found = [outside] if (outside := keeper.moved_outside()) is not None else []

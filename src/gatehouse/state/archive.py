@@ -164,6 +164,7 @@ def _files(root: Path, scope: Scope) -> list[Path]:
         catalog, _, schema = place.partition(".")
         folders += [root / "tables" / catalog / schema, root / "report" / "decisions" / place]
         single += [root / "audit" / f"{place}.json", root / "state" / f"{place}.json"]
+        single += [root / "state" / f"{place}.alerts.json"]
     found = [path for folder in folders if folder.is_dir() for path in folder.rglob("*")]
     return sorted(
         path
