@@ -26,9 +26,8 @@ def main(arguments: list[str]) -> int:
     from gatehouse.fork.writing import write
 
     asked = _parsed(arguments)
-    here = Path.cwd()
     try:
-        copied = read(here, tuple(path for path in tracked(TEMPLATE) if (here / path).is_file()))
+        copied = read(TEMPLATE, tracked(TEMPLATE))
         choices = Choices(
             name=asked.name,
             providers=tuple(asked.ci.split(",")),
@@ -36,7 +35,7 @@ def main(arguments: list[str]) -> int:
             staging_branch=asked.staging_branch,
             remove_example=asked.remove_example,
         )
-        write(here, copied, renamed(copied, choices), over=True)
+        write(Path.cwd(), copied, renamed(copied, choices), over=True)
     except GatehouseError as error:
         sys.stderr.write(f"Error: {error}\n")
         return error.exit_code
