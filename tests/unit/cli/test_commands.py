@@ -30,6 +30,7 @@ HEAVY = {
     "pydantic",
     "pysail",
     "pyspark",
+    "requests",
     "rich",
     "scipy",
     "sklearn",
