@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -33,7 +34,8 @@ class Api:
         self.base = base.rstrip("/")
         self._provider = provider
         self._remedy = remedy
-        self._session = _session(headers, wait)
+        self._headers = dict(headers)
+        self._wait = wait
 
     def get(self, path: str, /, **parameters: str | int) -> Answer:
         """What is there; Unanswered with the status if nothing is, or nothing may be seen."""
@@ -82,6 +84,11 @@ class Api:
         except requests.RequestException as error:
             raise self._failed("GET", address, f"broke off: {type(error).__name__}", None) from None
         return total.hexdigest()
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        """Made when the first question is asked: most commands ask none."""
+        return _session(self._headers, self._wait)
 
     def _call(self, method: str, path: str, **options: Any) -> requests.Response:
         import requests

@@ -107,6 +107,18 @@ def test_standard_output_stays_as_it_is_only_where_no_ci_reads_it(github: Path, 
     assert (file.read_bytes() if into_file else done.stdout) == (b"::error::x\n" if into_file else b": :error::x\n")
 
 
+@pytest.mark.usefixtures("github")
+def test_a_command_that_asks_nothing_loads_no_client_in_a_ci_either() -> None:
+    program = (
+        "import sys\nfrom gatehouse.cli import main\ntry:\n    main(['--help'])\n"
+        "except SystemExit:\n    print('requests' in sys.modules)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "False"
+
+
 def staging(*runs: dict[str, object]) -> dict[str, object]:
     return {"total_count": len(runs), "workflow_runs": list(runs)}
 
