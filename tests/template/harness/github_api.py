@@ -108,6 +108,7 @@ class GitHubApi:
         route("GET", "/environments/{name}", "actions:read", self._environment)
         route("GET", "/commits", "contents:read", self._commits)
         route("GET", "/commits/{sha}", "contents:read", lambda call: self.commit(call.parts["sha"]))
+        route("GET", "/contents/{path...}", "contents:read", self._contents)
         route("GET", "/git/ref/{ref...}", "contents:read", self._ref)
         route("POST", "/git/refs", "contents:write", self._make_ref)
         route("GET", "/rules/branches/{branch}", "", lambda _: self.rules)
@@ -178,6 +179,16 @@ class GitHubApi:
             "log", f"-{number}", "--format=%H", f"--author={call.query['author']}", call.query["sha"], "--"
         )
         return [self.commit(sha) for sha in found.splitlines()]
+
+    def _contents(self, call: Call) -> Any:
+        """A file as it is, at a branch or commit."""
+        if "raw" not in call.headers.get("accept", ""):
+            raise NotUnderstood("contents that are not asked for as they are")
+        try:
+            found = self._git("show", f"{call.query['ref']}:{call.parts['path']}")
+        except Exception:  # noqa: BLE001 - no such branch, or no such file on it
+            return NOT_FOUND
+        return Reply(content=found.encode())
 
     def _head_commit(self, sha: str) -> dict[str, Any]:
         commit = self.commit(sha)["commit"]
