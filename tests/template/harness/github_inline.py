@@ -40,11 +40,12 @@ def call_inputs(declared: Mapping[str, Any], given: Mapping[str, Any]) -> dict[s
 
 
 def called_job(job: dict[str, Any], name: str, caller: str, inputs: Mapping[str, str]) -> dict[str, Any]:
-    """A job with its inputs put in, and under its new neighbours' names."""
+    """A job with its inputs put in, and under its new neighbours' names; without a caller only its own name is."""
 
     def expression(text: str) -> str:
-        text = re.sub(r"\binputs\.([\w-]+)", lambda found: inputs[found[1]], text)
-        text = re.sub(r"\bneeds\.([\w-]+)", rf"needs.{caller}{BELOW}\1", text)
+        if caller:
+            text = re.sub(r"\binputs\.([\w-]+)", lambda found: inputs[found[1]], text)
+            text = re.sub(r"\bneeds\.([\w-]+)", rf"needs.{caller}{BELOW}\1", text)
         return re.sub(r"\bgithub\.job\b", f"'{name}'", text)
 
     def replaced(value: Any, key: str = "") -> Any:

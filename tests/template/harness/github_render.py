@@ -157,7 +157,8 @@ class Rendering:
                 self._third_party(step["uses"], step.get("with") or {})
         place = self.folder / "actions" / name
         place.mkdir(parents=True, exist_ok=True)
-        (place / "action.yml").write_text(dump(_replaced(action, f"'{self.token(job)}'")), encoding="utf-8")
+        own = called_job(action, job.rsplit("/", maxsplit=1)[-1], "", {})
+        (place / "action.yml").write_text(dump(_replaced(own, f"'{self.token(job)}'")), encoding="utf-8")
         self.local[f"harness/{name}@{_NO_COMMIT}"] = place
         return f"harness/{name}@{_NO_COMMIT}"
 
