@@ -73,6 +73,8 @@ class Azure:
         found = [*run.people]
         for role in (("requestedFor",), ("requestedBy",), ("triggeredByBuild", "requestedFor")):
             found += [build.maybe_text(*role, "uniqueName"), build.maybe_text(*role, "id")]
+        # A branch that cut-release pushed starts its release in the name of the build service.
+        found += azure_store.started_by(self._api, "cut-release", run.commit)
         written = people_of(self._folder, run.commit)
         if not written:
             raise PlatformError(

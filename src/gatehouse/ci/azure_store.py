@@ -9,7 +9,7 @@ from urllib.parse import quote
 from gatehouse.ci.answer import Answer
 from gatehouse.ci.azure_approval import VERSION
 from gatehouse.ci.http import Api
-from gatehouse.ci.provider import Artefact, CiRun
+from gatehouse.ci.provider import Artefact, CiRun, unique
 from gatehouse.ci.unpack import unpack
 from gatehouse.errors import StateError
 
@@ -35,8 +35,8 @@ def artefacts(api: Api, run: CiRun, name: str) -> tuple[Artefact, ...]:
         trusted = build.identifier("id") == run.id or build.maybe_text("result") == "succeeded"
         if trusted and (artefact := _artefact(api, run, build, name)) is not None and artefact.ours:
             found.append(artefact)
-    unique = {artefact.id: artefact for artefact in found}
-    return tuple(sorted(unique.values(), key=lambda artefact: artefact.created_at, reverse=True))
+    by_id = {artefact.id: artefact for artefact in found}
+    return tuple(sorted(by_id.values(), key=lambda artefact: artefact.created_at, reverse=True))
 
 
 def artefact(api: Api, run: CiRun, identifier: str) -> Artefact | None:
@@ -69,16 +69,31 @@ def download(api: Api, artefact: Artefact, folder: Path) -> None:
 
 def successful_run(api: Api, run: CiRun, workflow: str, commit: str) -> str | None:
     """The newest green build of the pipeline on this commit that no pull request started."""
-    pipelines = api.get("/_apis/build/definitions", name=workflow, **VERSION).items("value")
-    exact = [found.identifier("id") for found in pipelines if found.text("name").casefold() == workflow.casefold()]
-    if not exact:
+    number = _definitions(api, workflow)
+    if not number:
         return None
-    listed = api.get("/_apis/build/builds", definitions=",".join(exact), **_GREEN, **{"$top": 200}, **VERSION)
+    listed = api.get("/_apis/build/builds", definitions=number, **_GREEN, **{"$top": 200}, **VERSION)
     for build in listed.items("value"):
         green = build.text("sourceVersion") == commit and build.text("result") == "succeeded"
         if green and _is_ours(build, run):
             return build.text("_links", "web", "href")
     return None
+
+
+def started_by(api: Api, workflow: str, commit: str) -> tuple[str, ...]:
+    """For whom builds of a pipeline ran on this commit: accounts and identifiers. Of the newest 200, green or not."""
+    number = _definitions(api, workflow)
+    if not number:
+        return ()
+    listed = api.get("/_apis/build/builds", definitions=number, **{"$top": 200}, **VERSION).items("value")
+    ours = [build for build in listed if build.text("sourceVersion") == commit]
+    return unique(*(build.maybe_text("requestedFor", key) for build in ours for key in ("uniqueName", "id")))
+
+
+def _definitions(api: Api, name: str) -> str:
+    """The numbers of the pipelines of exactly that name, as a filter takes them; empty: there is none."""
+    listed = api.get("/_apis/build/definitions", name=name, **VERSION).items("value")
+    return ",".join(found.identifier("id") for found in listed if found.text("name").casefold() == name.casefold())
 
 
 def _artefact(api: Api, run: CiRun, build: Answer, name: str) -> Artefact | None:

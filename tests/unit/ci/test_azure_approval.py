@@ -206,6 +206,9 @@ def test_the_right_that_is_missing_is_named(interface: Interface, tmp_path: Path
 def test_everybody_who_had_a_hand_in_it_proposed_it(interface: Interface, tmp_path: Path) -> None:
     commit = committed(tmp_path, "will@example.org", "carl@example.org")
     interface.on(f"GET {HOME}/_apis/build/builds/77", build(triggeredByBuild=None))
+    interface.on(f"GET {HOME}/_apis/build/definitions", listed({"id": 3, "name": "cut-release"}))
+    cut: dict[str, Any] = {"requestedFor": {"id": "id-cora", "uniqueName": "cora@example.org"}, "result": None}
+    interface.on(f"GET {HOME}/_apis/build/builds", listed(build(70, commit=commit, **cut), build(71)))
 
     assert azure(interface.address, tmp_path, commit=commit, GATEHOUSE_PROPOSER="zoe@example.org").proposers() == (
         "dora@example.org",
@@ -213,6 +216,8 @@ def test_everybody_who_had_a_hand_in_it_proposed_it(interface: Interface, tmp_pa
         "zoe@example.org",
         "rita@example.org",
         "id-rita@example.org",
+        "cora@example.org",
+        "id-cora",
         "will@example.org",
         "carl@example.org",
     )
@@ -220,6 +225,7 @@ def test_everybody_who_had_a_hand_in_it_proposed_it(interface: Interface, tmp_pa
 
 def test_a_commit_that_is_not_checked_out_hides_its_authors(interface: Interface, tmp_path: Path) -> None:
     interface.on(f"GET {HOME}/_apis/build/builds/77", build())
+    interface.on(f"GET {HOME}/_apis/build/definitions", listed())
 
     with pytest.raises(PlatformError, match="git does not know commit cccccccccccc") as caught:
         azure(interface.address, tmp_path).proposers()
