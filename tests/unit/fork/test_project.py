@@ -136,13 +136,16 @@ def test_files_of_other_providers_are_left_behind(
     assert after.keys() & files == stay
 
 
-def test_the_staging_branch_is_named_in_every_trigger(template: Template) -> None:
+def test_the_staging_branch_is_named_in_every_trigger_and_on_the_page_about_them(template: Template) -> None:
+    template["docs/ci.md"] = File(b"# CI\n\nPushes to `main`, the main thing.\n")
+
     after = renamed(template, Choices(name="zebra_counts", staging_branch="develop"))
 
     assert (
         text(after, ".github/workflows/staging.yml") == "on:\n  push:\n    branches: [develop] # the staging branch\n"
     )
     assert text(after, ".azure-pipelines/staging.yml") == "trigger:\n  branches:\n    include:\n      - develop\n"
+    assert text(after, "docs/ci.md") == "# CI\n\nPushes to `develop`, the main thing.\n"
 
 
 def test_what_proves_the_template_can_be_kept(template: Template) -> None:
