@@ -162,6 +162,8 @@ MUTATIONS = {
         new='predictors: dict[str, Predict] = {"candidate": predict_with(context, champion or candidate)}',
         tests=(f"{JUDGING}::test_what_is_scored_is_the_version_under_test_and_not_who_holds_the_alias",),
     ),
+    # Retraining is a matter of the calendar: nothing counts violations, so nothing can go on counting old ones. What
+    # could still train for ever is a training that does not find its own version again.
     "every commit trains anew": Mutation(
         entry=7,
         file="gatehouse/pipelines/training.py",
