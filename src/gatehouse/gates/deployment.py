@@ -46,7 +46,8 @@ def judge_deployment(rescored: Rescored, rule: DeploymentRule) -> Finding:
     """PROMOTE: the new code predicts with the champion what the live code does."""
     outcome, reason = _judge(rescored, rule)
     next_step = (
-        "Find which feature changed; if it is meant to, train a version with the new code and promote it with it."
+        "Find which feature changed. If it is meant to, give it a new name beside the old one: the champion keeps what "
+        "it was trained on, and the next version may take the new one."
     )
     return Finding(
         gate=GATE,
