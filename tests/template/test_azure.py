@@ -372,7 +372,6 @@ steps: [{bash: 'echo "$BUILD_REASON $BUILD_SOURCEBRANCH $BUILD_REQUESTEDFOR ${{ 
         "{task: PublishPipelineArtifact@1, inputs: {target: x}}",
         "{checkout: self, persistCredentials: true}",
         "{bash: 'echo \"##vso[task.frobnicate]x\"'}",
-        "{bash: 'echo \"##vso[task.setvariable variable=x;isOutput=true]x\"'}",
     ],
 )
 def test_a_step_that_is_not_known_is_refused(project: AzureDevOps, step: str) -> None:

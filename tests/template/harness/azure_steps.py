@@ -175,8 +175,6 @@ class Agent:
         self.scope.set(name, command.message, secret=secret)
         if command.flag("isreadonly"):
             self.scope.readonly.add(name.lower())
-        if command.flag("isoutput"):
-            if not step.name:
-                raise NotUnderstood(f"the output {name} of a step without a name: nobody could read it")
+        if command.flag("isoutput") and step.name:  # without a name nobody can read it
             self.scope.set(f"{step.name}.{name}", command.message, secret=secret)
             self.outputs[f"{step.name}.{name}"] = command.message

@@ -1,0 +1,220 @@
+"""Releases on GitHub, executed: what tags leave in the lakehouse and the registry, whatever their logs say.
+
+One repository lives through all chapters, as in life: each begins with what the one before left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from copy import copy
+from dataclasses import dataclass, field
+
+import pytest
+from tests.template.harness.github_hub import Finished, GitHub
+from tests.template.harness.github_runner import Waiting
+from tests.template.harness.github_state import Review
+from tests.template.harness.standing import NOTHING, Standing, standing
+from tests.template.harness.use_case import make_forbidden, make_worse, undo, write_use_case
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="jobs run in bash on this machine")
+
+POINTER = "refs/gatehouse/state-prod"
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One tag."""
+
+    commit: str
+    finished: Finished
+    after: Standing
+    waiting: Standing = NOTHING
+    """While a person was asked."""
+
+    @property
+    def jobs(self) -> dict[str, str]:
+        return self.finished.ran.jobs
+
+
+@dataclass
+class Story:
+    """Tells the chapters on one repository."""
+
+    hub: GitHub
+    seen: dict[str, Standing] = field(default_factory=dict)
+    asked: list[Standing] = field(default_factory=list)
+
+    def standing(self) -> Standing:
+        """What the pointer leads to now."""
+        if not self.hub.git("for-each-ref", POINTER):
+            return NOTHING
+        pointer = self.hub.git("show", f"{POINTER}:state.json")
+        place = self.hub.folder / "seen" / json.loads(pointer)["artefact"]
+        artefacts = {str(artifact.id): artifact.content for artifact in self.hub.api.artifacts}
+        return standing(pointer, artefacts.__getitem__, place, "prod.temperature")
+
+    def reviewer(self, login: str, comment: str = "") -> None:
+        """Who answers, from now on."""
+
+        def answer(waiting: Waiting) -> Review:
+            self.asked.append(self.standing())
+            return Review(environment=waiting.environment, by=self.hub.people[login], comment=comment)
+
+        self.hub.reviewer = answer
+
+    def tag(self, name: str, message: str, *, tested: bool = True) -> Chapter:
+        """Anna commits what is in the working copy, and tags it."""
+        commit = self.hub.commit("anna", message)
+        if tested:
+            self.hub.green("staging.yml", commit, "anna")
+        self.asked.clear()
+        (finished,) = self.hub.tag("anna", name)
+        return Chapter(commit, finished, self.standing(), self.asked[0] if self.asked else NOTHING)
+
+    def with_state(self, how: str) -> Chapter:
+        """One more tag, while something is wrong with the artefact that the pointer names."""
+        number = json.loads(self.hub.git("show", f"{POINTER}:state.json"))["artefact"]
+        kept = list(self.hub.api.artifacts)
+        (artefact,) = [found for found in kept if str(found.id) == number]
+        bad = copy(artefact)
+        self.hub.api.artifacts[kept.index(artefact)] = bad
+        if how == "expired":
+            bad.expired = True
+        elif how == "foreign":
+            bad.run = copy(bad.run)
+            bad.run.from_fork = True
+        elif how == "tampered":
+            bad.content = kept[0].content  # the state of an earlier run
+        else:
+            self.hub.api.artifacts.remove(bad)
+        try:
+            commit = self.hub.commit("anna", f"While the state is {how}")
+            self.hub.green("staging.yml", commit, "anna")
+            (finished,) = self.hub.tag("anna", f"v9.{len(how)}.0")
+        finally:
+            self.hub.api.artifacts[:] = kept
+        return Chapter(commit, finished, self.standing())
+
+    def cut(self, name: str, message: str) -> Chapter:
+        """Carla commits; Anna cuts a release from it, whose run the workflow's own token starts."""
+        commit = self.hub.commit("carla", message)
+        self.hub.green("staging.yml", commit, "carla")
+        self.asked.clear()
+        cut, finished = self.hub.dispatch("anna", "cut-release.yml", name=name)
+        assert (cut.conclusion, finished.run.actor.login) == ("success", "github-actions[bot]"), cut.ran.log
+        return Chapter(commit, finished, self.standing(), self.asked[0])
+
+
+@pytest.fixture(scope="module")
+def chapters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GitHub, dict[str, Chapter]]]:
+    hub = GitHub(tmp_path_factory.mktemp("github"))
+    write_use_case(hub.work, hub.programs)
+    hub.protect("prod")
+    hub.protect("prod-approval", "anna", "bert", prevent_self_review=False)
+    told = {}
+    with hub.open():
+        story = Story(hub)
+        hub.commit("carla", "Everything")
+        told["untested"] = story.tag("v0.9.0", "Nobody tested it", tested=False)
+        story.reviewer("anna")
+        told["own"] = story.cut("2026-11", "Begin")
+        story.reviewer("bert", "Looks right.")
+        told["good"] = story.tag("v1.0.1", "Begin again")
+        make_worse(hub.work)
+        told["worse"] = story.tag("v2.0.0", "Another idea")
+        undo(hub.work)
+        make_forbidden(hub.work)
+        told["forbidden"] = story.tag("v3.0.0", "A stricter policy")
+        told |= {f"state {how}": story.with_state(how) for how in ("expired", "foreign", "tampered", "deleted")}
+        yield hub, told
+
+
+@pytest.fixture(scope="module")
+def told(chapters: tuple[GitHub, dict[str, Chapter]]) -> dict[str, Chapter]:
+    return chapters[1]
+
+
+def test_a_tag_on_an_untested_commit_changes_nothing(told: dict[str, Chapter]) -> None:
+    untested = told["untested"]
+    assert untested.finished.conclusion == "failure"
+    assert untested.after == NOTHING
+    results = {"tested": "failure", "gates/candidate": "skipped", "gates/promote": "skipped", "pass": "failure"}
+    assert results.items() <= untested.jobs.items()
+
+
+def test_who_cut_a_release_does_not_approve_it_even_where_github_lets_them(told: dict[str, Chapter]) -> None:
+    """Carla wrote it and a workflow started it: that Anna cut it is known from what the one run told the other."""
+    own = told["own"]
+    assert own.finished.run.ref == "refs/heads/release/2026-11"
+    assert own.finished.conclusion == "failure"
+    assert own.jobs["gates/promote"] == "failure"
+    assert own.after.champion is None
+    assert set(own.after.versions) == {"1"}
+    assert "decision_approve" not in own.after.acts
+
+
+@pytest.mark.broken_gate(4)
+def test_a_tag_promotes_a_good_candidate_once_somebody_else_approved(told: dict[str, Chapter]) -> None:
+    good = told["good"]
+    assert good.finished.conclusion == "success", good.finished.ran.log
+    assert good.waiting.champion is None
+    assert good.after.champion in good.waiting.versions
+    assert good.after.live == good.commit
+    assert "bert" in good.after.actors
+
+
+def test_with_the_tag_go_its_decision_record_and_its_model_card(chapters: tuple[GitHub, dict[str, Chapter]]) -> None:
+    hub, told = chapters
+    assert told["good"].jobs["publish"] == "success"
+    (release,) = hub.api.releases
+    assert release.tag == "v1.0.1"
+    assert "SHA256SUMS" in release.files
+    records = [json.loads(content) for name, content in release.files.items() if name.endswith(".json")]
+    assert records
+    assert {name.rsplit("/", 1)[-1] for name in hub.api.attested} == set(release.files)
+
+
+@pytest.mark.broken_gate(2)
+def test_a_tag_holds_a_worse_candidate_and_says_why_in_green(told: dict[str, Chapter]) -> None:
+    worse, good = told["worse"], told["good"]
+    assert worse.finished.conclusion == "success", worse.finished.ran.log
+    assert worse.jobs["gates/promote"] == "skipped"
+    assert worse.after.champion == good.after.champion
+    assert len(worse.after.versions) == len(good.after.versions) + 1
+    assert worse.waiting == NOTHING  # nobody was asked
+    assert "HOLD" in worse.finished.ran.summary
+
+
+def test_a_tag_rejects_a_candidate_that_does_not_comply(told: dict[str, Chapter]) -> None:
+    forbidden, good = told["forbidden"], told["good"]
+    assert forbidden.finished.conclusion == "success", forbidden.finished.ran.log
+    assert forbidden.jobs["gates/promote"] == "skipped"
+    assert forbidden.after.champion == good.after.champion
+    assert forbidden.waiting == NOTHING
+    assert "lightgbm" in forbidden.finished.ran.summary
+
+
+@pytest.mark.broken_gate(10)
+def test_code_of_a_held_release_is_live_with_the_old_champion(told: dict[str, Chapter]) -> None:
+    assert told["worse"].after.live == told["worse"].commit
+
+
+def test_each_run_moved_the_clock_by_a_step(told: dict[str, Chapter]) -> None:
+    clocks = [told[name].after.clock[:10] for name in ("own", "good", "worse", "forbidden")]
+    assert clocks == ["2013-07-01", "2013-08-01", "2013-09-01", "2013-10-02"]
+
+
+def test_no_job_asked_for_more_than_its_token_may(chapters: tuple[GitHub, dict[str, Chapter]]) -> None:
+    hub, _ = chapters
+    assert hub.api.denied == []
+
+
+@pytest.mark.parametrize("how", ["expired", "foreign", "tampered", "deleted"])
+def test_a_state_that_is_lost_or_not_ours_stops_the_run_and_changes_nothing(told: dict[str, Chapter], how: str) -> None:
+    lost, before = told[f"state {how}"], told["forbidden"]
+    assert lost.finished.conclusion == "failure"
+    assert lost.jobs["gates/candidate"] == "failure"
+    assert ("gates/candidate", "gatehouse state restore --env prod", "failure") in lost.finished.ran.steps
+    assert lost.after == before.after
