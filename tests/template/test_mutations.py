@@ -42,6 +42,7 @@ IMPORTED = (
     "sklearn.pipeline",
 )
 
+NO_PROGRAM = ("AttributeError", "ImportError", "IndentationError", "ModuleNotFoundError", "NameError", "SyntaxError")
 SLOW_TO_BEGIN = "tests/integration/pipelines/"
 """What is tested there stands on lakehouses that take long to make: the first run, without a defect, keeps them."""
 
@@ -414,9 +415,15 @@ def _read(report: Path) -> Outcomes:
     found: Outcomes = {}
     for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - written by pytest just now
         test = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name', '').partition('[')[0]}"
-        ended = {"failure": "failed", "error": "broken", "skipped": "skipped"}
-        found.setdefault(test, set()).add(next((ended[e.tag] for e in case if e.tag in ended), "passed"))
+        found.setdefault(test, set()).add(next(filter(None, map(_ended, case)), "passed"))
     return found
+
+
+def _ended(element: ElementTree.Element) -> str | None:
+    """What an element of a test case's report says of it; a mutant that is no program anymore proves nothing."""
+    if element.tag == "failure" and element.get("message", "").startswith(NO_PROGRAM):
+        return "broken"
+    return {"failure": "failed", "error": "broken", "skipped": "skipped"}.get(element.tag)
 
 
 @cache
