@@ -36,10 +36,7 @@ with DAG("gatehouse_monitor", schedule="17 5 * * *", **SETTINGS):
         run("live", "gatehouse live --env prod --checkout")
         >> run("install", "make install")
         >> run("clock", "gatehouse clock --env prod --advance")
-        >> run("ingest", "gatehouse run ingest --env prod")
-        >> run("features", "gatehouse run features --env prod")
-        >> run("inference", "gatehouse run inference --env prod")
-        >> run("monitoring", "gatehouse run monitoring --env prod")
+        >> run("daily", "gatehouse run daily --env prod")
         >> run("alert", "gatehouse alert --env prod --webhook-url-env GATEHOUSE_WEBHOOK")
     )
 

@@ -15,6 +15,7 @@ PIPELINES = {
     "training": "a point-in-time training set into a registered version",
     "inference": "the champion's predictions into the inference log",
     "monitoring": "counts, drift and accuracy into the metrics table and a page",
+    "daily": "all but training, in this order; inference and monitoring only where there is a champion",
     "all": "the five of them in this order; inference and monitoring only where there is a champion",
 }
 
@@ -60,7 +61,7 @@ def command(
             why="A pipeline is a fixed piece of the road from raw data to monitoring.",
             remedy=f"Choose from: {', '.join(PIPELINES)}.",
         )
-    if destinations and pipeline not in ("inference", "all"):
+    if destinations and pipeline not in ("inference", "daily", "all"):
         raise UsageError("--to belongs to inference.", remedy="Leave it out, or run inference.")
     if hold_out_days is not None and pipeline not in ("training", "all"):
         raise UsageError("--hold-out-days belongs to training.", remedy="Leave it out, or run training.")

@@ -15,6 +15,9 @@ from gatehouse.pipelines.ingest import Ingested, ingest
 from gatehouse.pipelines.monitoring import Monitored, monitor
 from gatehouse.pipelines.training import Trained, train
 
+ORDER = ("ingest", "features", "training", "inference", "monitoring")
+"""The pipelines, each reading what the one before has written."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Results:
@@ -49,22 +52,25 @@ class Results:
 def run_pipeline(
     context: Context, pipeline: str, *, hold_out_days: int | None = None, destinations: Sequence[str] = ()
 ) -> Results:
-    """Run one pipeline, or all of them in order."""
-    everything = pipeline == "all"
-    served = not everything or context.registry.by_alias(context.model, CHAMPION) is not None
-    ingested = ingest(context) if everything or pipeline == "ingest" else ()
-    refreshed = refresh(context) if everything or pipeline == "features" else ()
+    """Run one pipeline, or several of them in order: `all`, or `daily`, which is all but training."""
+    several = pipeline in ("all", "daily")
+    wanted = {"all": ORDER, "daily": tuple(p for p in ORDER if p != "training")}.get(pipeline, (pipeline,))
+    ingested = ingest(context) if "ingest" in wanted else ()
+    refreshed = refresh(context) if "features" in wanted else ()
     trained = None
-    if everything or pipeline == "training":
+    if "training" in wanted:
         trained = train(context, proposer=proposer(context), hold_out_days=hold_out_days)
-    scored = infer(context) if served and (everything or pipeline == "inference") else None
+    served = not several or context.registry.by_alias(context.model, CHAMPION) is not None
+    if not served:
+        context.progress.note("There is no champion yet: nothing to score with, and nothing to monitor.")
+    scored = infer(context) if served and "inference" in wanted else None
     exported = []
     for destination in destinations if scored else ():
         with context.progress.step(f"write {shown(destination)}"):
             _export(context, scored, destination)  # type: ignore[arg-type]
         exported.append(shown(destination))
     monitored = report = None
-    if served and (everything or pipeline == "monitoring"):
+    if served and "monitoring" in wanted:
         from gatehouse.pipelines.reporting import write_report
 
         monitored = monitor(context)

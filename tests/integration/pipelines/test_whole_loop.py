@@ -246,3 +246,14 @@ def test_a_reset_leaves_nothing_of_its_environment_and_everything_of_others(loop
     assert lakehouse.versions("prod") == prod
     assert [v.version for v in lakehouse.at(TRAINED).registry.versions("prod.temperature.temperature")] == ["1"]
     assert loop.command(lakehouse, "reset --env dev --yes").code == 0
+
+
+def test_a_day_before_the_first_release_is_a_quiet_one(open_lakehouse: Open, command: Command, tmp_path: Path) -> None:
+    lakehouse = open_lakehouse(tmp_path / "lakehouse")
+
+    ended = command(lakehouse, f"run daily --env prod --as-of {TRAINED}")
+
+    assert ended.code == 0
+    assert [line.split(":")[0] for line in ended.out.splitlines()] == ["daily_weather", "recent_weather"]
+    context = lakehouse.at(TRAINED)
+    assert context.registry.versions(context.model) == ()
