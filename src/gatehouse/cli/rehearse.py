@@ -58,7 +58,6 @@ def command(
 ) -> None:
     """Rehearsals in different schemas do not meet; in one schema there is one at a time."""
     from gatehouse.cli.display import TerminalProgress, echo_json
-    from gatehouse.cli.telling import tell
     from gatehouse.cli.world import load_project, make_folder, place
     from gatehouse.code_version import code_version
     from gatehouse.pipelines.ephemeral import Wanted, rehearsal_schema
@@ -102,19 +101,18 @@ def command(
         ):
             _rehearse(where, claimed, env, moment, steps, progress)
     except (KeyboardInterrupt, Interrupted):
-        tell(where.settings.root, rehearsal_markdown(found_so_far("It was interrupted.")))
+        _tell(where, rehearsal_markdown(found_so_far("It was interrupted.")))
         raise
     except Exception as error:
         if claimed is None:  # refused before anything began
             raise
         said = error.what if isinstance(error, GatehouseError) else f"{type(error).__name__}: {error}"
         failed = found_so_far(said)
-        tell(where.settings.root, rehearsal_markdown(failed))
+        _tell(where, rehearsal_markdown(failed))
         click.echo(kept_sentence(failed), err=True)
         raise
     passed = found_so_far(None)
-    markdown = rehearsal_markdown(passed)
-    tell(where.settings.root, markdown)
+    _tell(where, rehearsal_markdown(passed))
     if as_json:
         echo_json({"schema": wanted.schema, "as_of": moment, "steps": passed.steps, "seconds": passed.seconds})
     else:
@@ -127,6 +125,16 @@ def _rehearse(where: Place, claimed: Ephemeral, env: str, moment: datetime, step
 
     with open_world(Place(settings=claimed.settings, root=where.root)) as world:
         play(lambda at: world.context(env, at, progress), moment, steps)
+
+
+def _tell(where: Place, markdown: str) -> None:
+    """The CI, and whoever comments on a pull request: a file beside the other reports."""
+    from gatehouse.cli.telling import tell
+
+    page = where.root / "report" / "rehearsal.md"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(markdown, encoding="utf-8")
+    tell(where.settings.root, markdown)
 
 
 def _show(rehearsal: Rehearsal) -> None:

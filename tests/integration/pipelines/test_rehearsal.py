@@ -57,6 +57,8 @@ def test_the_whole_road_is_gone_and_leaves_nothing_behind(with_history: Lakehous
     assert len(verdicts) == 2
     assert outcomes(ended.out) == {**dict.fromkeys(STEPS, "done"), **verdicts}
     assert json.loads(ended.out)["steps"][-1]["note"] == "It would be to version 1."
+    page = (with_history.world.place.root / "report" / "rehearsal.md").read_text("utf-8")
+    assert all(name in page for name in STEPS)
     assert left(with_history) == []
     assert command(with_history, "sweep --env staging").out == "Rehearsals of staging left nothing behind.\n"
 
