@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from tests.template.harness.azure_hub import AzureDevOps, Waiting
@@ -67,9 +68,11 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def chapters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AzureDevOps, dict[str, Chapter]]]:
+def chapters(
+    tmp_path_factory: pytest.TempPathFactory, gatehouse: Path
+) -> Iterator[tuple[AzureDevOps, dict[str, Chapter]]]:
     project = AzureDevOps(tmp_path_factory.mktemp("azure"))
-    write_use_case(project.work, project.programs)
+    write_use_case(project.work, project.programs, gatehouse)
     for name in ("prod", "staging"):
         project.protect(name)
     project.protect("prod-approval", "anna", "bert", requester_cannot_approve=False)

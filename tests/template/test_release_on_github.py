@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from tests.template.harness.github_hub import Finished, GitHub
@@ -108,9 +109,9 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def chapters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GitHub, dict[str, Chapter]]]:
+def chapters(tmp_path_factory: pytest.TempPathFactory, gatehouse: Path) -> Iterator[tuple[GitHub, dict[str, Chapter]]]:
     hub = GitHub(tmp_path_factory.mktemp("github"))
-    write_use_case(hub.work, hub.programs)
+    write_use_case(hub.work, hub.programs, gatehouse)
     hub.protect("prod")
     hub.protect("prod-approval", "anna", "bert", prevent_self_review=False)
     told = {}

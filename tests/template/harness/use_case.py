@@ -1,24 +1,23 @@
 """A small repository under test: the temperature example on its own, with this checkout's workflows.
 
-`make install` of its workflows leads to the `gatehouse` that runs these tests. All that a test changes is committed by
-somebody, as in life.
+All that a test changes is committed by somebody, as in life.
 """
 
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 from tests.template.harness.github_stubs import write_make
 from tests.template.harness.yaml_files import ROOT, dump, read
 
 EXAMPLE = ROOT / "examples" / "temperature"
-GATEHOUSE = Path(sys.executable).with_name("gatehouse")
 
 
-def write_use_case(work: Path, programs: Path) -> None:
-    """Into the working copy of a hub; `programs` is its folder of what hosted machines have."""
+def write_use_case(work: Path, programs: Path, gatehouse: Path) -> None:
+    """Into the working copy of a hub. `programs` is its folder of what hosted machines have; `make install` of its
+    workflows leads to `gatehouse`.
+    """
     for name in ("temperature.py", "daily_weather.csv"):
         shutil.copy(EXAMPLE / name, work)
     for folder in (".github", ".azure-pipelines"):
@@ -26,7 +25,7 @@ def write_use_case(work: Path, programs: Path) -> None:
     shutil.copytree(EXAMPLE / "conf", work / "conf")
     (work / ".gitignore").write_text(".lakehouse/\n.venv/\ndist/\n__pycache__/\n", encoding="utf-8")
     change(work, "environments", lambda c: c["environments"]["prod"]["replay"].update(start="2013-07-01", step_days=31))
-    write_make(programs, GATEHOUSE)
+    write_make(programs, gatehouse)
 
 
 def change(work: Path, name: str, edit: object) -> None:
