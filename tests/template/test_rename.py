@@ -136,17 +136,6 @@ def test_nobody_speaks_of_the_old_name(project: str, request: pytest.FixtureRequ
     ] == []
 
 
-def test_the_flights_under_another_name_pass_the_tests_that_know_the_name(zebras: Path) -> None:
-    assert " passed" in pytest_in(
-        zebras,
-        "tests/unit/zebra_delays/test_project.py",
-        "tests/unit/cli/test_commands.py",
-        "tests/unit/gates/test_promotion_file.py",
-        "tests/unit/test_docs.py",
-        "tests/unit/test_repository.py",
-    )
-
-
 def test_a_minimal_project_passes_all_its_unit_tests(trams: Path) -> None:
     assert " passed" in pytest_in(trams, "tests/unit")
 
@@ -175,7 +164,9 @@ def test_workflows_name_the_staging_branch_and_no_other(trams: Path) -> None:
     assert "main" not in branches
 
 
-def test_a_second_use_case_lives_beside_the_first(zebras: Path, tmp_path: Path) -> None:
+def test_the_flights_under_another_name_and_a_second_use_case_pass_the_tests_that_know_names(
+    zebras: Path, tmp_path: Path
+) -> None:
     both = Path(shutil.copytree(zebras, tmp_path / "both", symlinks=True))
     rename(both, "--add", "buses")
 
@@ -184,9 +175,14 @@ def test_a_second_use_case_lives_beside_the_first(zebras: Path, tmp_path: Path) 
     check = ("-m", "check_jsonschema", "--quiet", "--builtin-schema")
     run(sys.executable, *check, "vendor.github-workflows", *workflows, cwd=both)
     run(sys.executable, "-m", "ruff", "check", "--no-cache", cwd=both)
-    assert " passed" in pytest_in(both, "tests/unit/buses", "tests/unit/test_repository.py")
-    status = run(sys.executable, "-m", "gatehouse", "--conf", "projects/buses/conf", "schema", "training", cwd=both)
-    assert "hold_out_days" in status
+    assert " passed" in pytest_in(
+        both,
+        "tests/unit/zebra_delays/test_project.py",
+        "tests/unit/buses",
+        "tests/unit/gates/test_promotion_file.py",
+        "tests/unit/test_docs.py",
+        "tests/unit/test_repository.py",
+    )
 
 
 def copier(*arguments: str | Path, cwd: Path) -> str:
