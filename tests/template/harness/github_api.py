@@ -370,7 +370,7 @@ class GitHubApi:
 
     def _serve_git(self, call: Call) -> Reply:
         def allowed(token: str, writes: bool) -> bool:
-            if not writes and not self.private and not token:
+            if not writes and not self.private:
                 return True
             return self.may(token, "contents", "write" if writes else "read")
 

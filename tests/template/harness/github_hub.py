@@ -260,7 +260,8 @@ class GitHub:
             )
         )
         run.status = "completed"
-        run.conclusion = "success" if ran.code == 0 else "failure"
+        skipped = set(ran.jobs.values()) == {"skipped"}
+        run.conclusion = "failure" if ran.code else "skipped" if skipped else "success"
         shutil.rmtree(place / "cache", ignore_errors=True)
         return Finished(run, ran)
 

@@ -197,18 +197,19 @@ def _checkout(step: dict[str, Any]) -> list[dict[str, Any]]:
         raise NotUnderstood("a checkout that leaves its token in the repository's configuration")
     kept = {**step, "with": {"persist-credentials": False}}
     commands = []
+    fetch = """git -c http.extraheader="AUTHORIZATION: basic $(printf 'x:%s' "$HARNESS_TOKEN" | base64 -w0)" fetch -q"""
     if inputs.get("fetch-depth") == 0:
-        commands.append("git fetch --quiet --unshallow --tags origin '+refs/heads/*:refs/remotes/origin/*'")
+        commands.append(f"{fetch} --unshallow --tags origin '+refs/heads/*:refs/remotes/origin/*'")
     if inputs.get("fetch-tags") is True:
-        commands.append("git fetch --quiet --tags origin")
+        commands.append(f"{fetch} --tags origin")
     if "ref" in inputs:
-        commands.append('git fetch --quiet --depth 1 origin "$HARNESS_REF" && git checkout --quiet --detach FETCH_HEAD')
+        commands.append(f'{fetch} --depth 1 origin "$HARNESS_REF" && git checkout --quiet --detach FETCH_HEAD')
     if not commands:
         return [kept]
     more = {"name": "What checkout was asked for", "shell": "bash", "run": "\n".join(commands)}
     if "if" in step:
         more["if"] = step["if"]
-    return [kept, {**more, "env": {"HARNESS_REF": inputs.get("ref", "")}}]
+    return [kept, {**more, "env": {"HARNESS_REF": inputs.get("ref", ""), "HARNESS_TOKEN": "${{ github.token }}"}}]
 
 
 def _rights(asked: Any, granted: dict[str, str] | None) -> dict[str, str]:

@@ -22,7 +22,7 @@ class Command:
     text: str
     """The script; for the others what is handed over."""
     when: str = "success"
-    """`success`, `failed` or `always`: what must have become of the steps before."""
+    """`success`, `failed` or `always`: what must have become of the steps before. `live`: the candidate is champion."""
     env: tuple[tuple[str, str], ...] = ()
 
     def alike(self) -> tuple[str, str, str]:
@@ -82,6 +82,8 @@ def when_of_step(condition: str | None) -> str:
     text = condition or ""
     if re.search(r"\b(?:always|succeededOrFailed)\(\)", text):
         return "always"
+    if re.search(r"release(?:\.outputs)?\.live", text):
+        return "live"
     return "failed" if re.search(r"\b(?:failure|failed)\(\)", text) else "success"
 
 
