@@ -190,8 +190,17 @@ def test_what_a_person_types_stays_one_argument(tmp_path: Path, provider: str) -
         assert list(here.hub.folder.rglob("pwned")) == []
     (calls,) = here.calls.by_job().values()
     (rollback,) = [words for words in calls if words[0] == "rollback"]
-    assert rollback[-1] == HOSTILE
+    assert rollback[-1] == (HOSTILE if provider == "github" else HOSTILE.replace("$(", "$ ("))
     assert "code" in rollback
+
+
+def test_nobody_types_their_way_to_the_token_of_a_build(tmp_path: Path) -> None:
+    with place(tmp_path, "azure") as here:
+        run = here.start("rollback", what="code", reason="for $(System.AccessToken) and $(Build.BuildId)")
+        assert ended(run) == "good"
+    (calls,) = here.calls.by_job().values()
+    (rollback,) = [words for words in calls if words[0] == "rollback"]
+    assert rollback[-1] == "for $ (System.AccessToken) and $ (Build.BuildId)"
 
 
 @PROVIDERS
