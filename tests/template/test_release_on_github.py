@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.template.harness.github_hub import Finished, GitHub
 from tests.template.harness.github_runner import Waiting
-from tests.template.harness.github_state import Review
+from tests.template.harness.github_state import ROBOT, Artifact, Review, Run
 from tests.template.harness.standing import NOTHING, Standing, standing
 from tests.template.harness.use_case import make_forbidden, make_worse, undo, write_use_case
 
@@ -74,6 +74,24 @@ class Story:
         (finished,) = self.hub.tag("anna", name)
         return Chapter(commit, finished, self.standing(), self.asked[0] if self.asked else NOTHING)
 
+    def dispatch(self, workflow: str, **inputs: str) -> Chapter:
+        """Anna presses `Run workflow` on main."""
+        (finished,) = self.hub.dispatch("anna", f"{workflow}.yml", **inputs)
+        return Chapter(finished.run.sha, finished, self.standing())
+
+    def raced(self, workflow: str) -> Chapter:
+        """Another run moves the pointer while this one uploads what it made of the state before."""
+        git, keep = self.hub.git, self.hub.api.keep
+
+        def overtaken(run: Run, name: str, content: bytes) -> Artifact:
+            other = git("commit-tree", f"{POINTER}^{{tree}}", "-p", POINTER, "-m", "Another run", by=ROBOT)
+            git("update-ref", POINTER, other)
+            return keep(run, name, content)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self.hub.api, "keep", overtaken)
+            return self.dispatch(workflow)
+
     def with_state(self, how: str) -> Chapter:
         """One more tag, while something is wrong with the artefact that the pointer names."""
         number = json.loads(self.hub.git("show", f"{POINTER}:state.json"))["artefact"]
@@ -128,6 +146,9 @@ def chapters(tmp_path_factory: pytest.TempPathFactory, gatehouse: Path) -> Itera
         undo(hub.work)
         make_forbidden(hub.work)
         told["forbidden"] = story.tag("v3.0.0", "A stricter policy")
+        told["monitored"] = story.dispatch("monitor")
+        told["rolled back"] = story.dispatch("rollback", what="code", reason="It is too strict.")
+        told["raced"] = story.raced("monitor")
         told |= {f"state {how}": story.with_state(how) for how in ("expired", "foreign", "tampered", "deleted")}
         yield hub, told
 
@@ -207,6 +228,28 @@ def test_each_run_moved_the_clock_by_a_step(told: dict[str, Chapter]) -> None:
     assert clocks == ["2013-07-01", "2013-08-01", "2013-09-01", "2013-10-02"]
 
 
+def test_a_day_in_production_scores_and_moves_the_clock_but_no_alias(told: dict[str, Chapter]) -> None:
+    monitored, before = told["monitored"], told["forbidden"]
+    assert monitored.finished.conclusion == "success", monitored.finished.ran.log
+    assert monitored.after.aliases == before.after.aliases
+    assert monitored.after.clock[:10] == "2013-11-02"
+
+
+def test_a_rollback_of_code_makes_the_code_before_live_and_leaves_the_champion(told: dict[str, Chapter]) -> None:
+    back = told["rolled back"]
+    assert back.finished.conclusion == "success", back.finished.ran.log
+    assert back.after.live == told["worse"].commit
+    assert back.after.aliases == told["forbidden"].after.aliases
+    assert back.after.acts[-1] == "code_rolled_back"
+
+
+@pytest.mark.broken_gate(24)
+def test_of_two_runs_at_once_the_one_that_was_overtaken_changes_nothing_and_says_so(told: dict[str, Chapter]) -> None:
+    raced, before = told["raced"], told["rolled back"]
+    assert raced.finished.conclusion == "failure"
+    assert raced.after == before.after
+
+
 def test_no_job_asked_for_more_than_its_token_may(chapters: tuple[GitHub, dict[str, Chapter]]) -> None:
     hub, _ = chapters
     assert hub.api.denied == []
@@ -214,7 +257,7 @@ def test_no_job_asked_for_more_than_its_token_may(chapters: tuple[GitHub, dict[s
 
 @pytest.mark.parametrize("how", ["expired", "foreign", "tampered", "deleted"])
 def test_a_state_that_is_lost_or_not_ours_stops_the_run_and_changes_nothing(told: dict[str, Chapter], how: str) -> None:
-    lost, before = told[f"state {how}"], told["forbidden"]
+    lost, before = told[f"state {how}"], told["raced"]
     assert lost.finished.conclusion == "failure"
     assert lost.jobs["gates/candidate"] == "failure"
     assert ("gates/candidate", "gatehouse state restore --env prod", "failure") in lost.finished.ran.steps

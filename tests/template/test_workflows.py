@@ -50,7 +50,7 @@ def run_ci(folder: Path, *, failing: str = "") -> tuple[int, list[str]]:
 
 @pytest.mark.parametrize("provider", GRAPHS)
 def test_each_section_is_a_job_of_a_pull_request(provider: str) -> None:
-    """That they are equal, limited in time and reach no secret is proven for all workflows in test_workflow_graph.py."""
+    """That they are equal, limited in time and reach no secret: test_workflow_graph.py proves it for all workflows."""
     commands = [
         command.text
         for node in GRAPHS[provider].values()
