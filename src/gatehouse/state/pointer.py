@@ -12,6 +12,7 @@ import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -51,7 +52,7 @@ class Pointer:
 
 
 class PointerRef:
-    """The pointer of one environment, at a remote of the git checkout in `folder`.
+    """The pointer of one environment of the use case in `folder`, at a remote of the git checkout around it.
 
     `environ` gives the token of a CI whose checkout keeps none: it goes to git through the environment, where no list
     of processes shows it.
@@ -60,8 +61,17 @@ class PointerRef:
     def __init__(self, folder: Path, environment: str, *, environ: Mapping[str, str], remote: str = "origin") -> None:
         self._folder = folder
         self._remote = remote
-        self._ref = f"refs/gatehouse/state-{environment}"
+        self._environment = environment
         self._environ = {**environ, **_WHO, **_credentials(environ), "GIT_TERMINAL_PROMPT": "0"}
+
+    @cached_property
+    def _ref(self) -> str:
+        """`refs/gatehouse/state-prod`; that of a use case that is not at the root of the repository stands below it."""
+        try:
+            below = self._run("rev-parse", "--show-prefix").stdout.strip()
+        except PlatformError:  # whatever comes next says it with what it wanted
+            below = ""
+        return f"refs/gatehouse/{below}state-{self._environment}"
 
     def read(self) -> Pointer | None:
         """Where it points now; None if it never did."""

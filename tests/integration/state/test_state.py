@@ -374,6 +374,20 @@ def test_the_token_reaches_git_and_no_message(runner: Callable[[], Runner], tmp_
     assert "secret" not in (tmp_path / "arguments").read_text() + str(raised.value)
 
 
+def test_two_use_cases_of_one_repository_have_a_state_each(runner: Callable[[], Runner]) -> None:
+    machine = runner()
+    first = machine.all("the use case at the root")
+    below = machine.clone / "projects" / "buses"
+    below.mkdir(parents=True)
+
+    assert PointerRef(below, "prod", environ={}).read() is None
+    second = PointerRef(below, "prod", environ={}).move(machine.ref().read().said, expected=None)  # type: ignore[union-attr]
+
+    assert (machine.ref().commit(), PointerRef(below, "prod", environ={}).commit()) == (first, second)
+    refs = git(machine.clone, "ls-remote", "origin", "refs/gatehouse/*").split()[1::2]
+    assert refs == ["refs/gatehouse/projects/buses/state-prod", "refs/gatehouse/state-prod"]
+
+
 def test_packing_waits_for_nobody_and_says_who_works(tmp_path: Path) -> None:
     fill(tmp_path / "lake", "July")
     locks = tmp_path / "lake" / "locks"
