@@ -90,6 +90,7 @@ class EnvironmentsFile(_Closed):
     """conf/environments.yml"""
 
     project: str = Field(description="`package:ATTRIBUTE` of the use case's Project.")
+    staging_branch: str = Field(default="main", description="The branch that staging tests, and releases are cut from.")
     environments: dict[Name, Environment] = Field(min_length=1)
 
     @model_validator(mode="after")

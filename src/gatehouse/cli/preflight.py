@@ -24,10 +24,9 @@ _FILES = {"github": ".github/workflows", "azure": ".azure-pipelines"}
     "be mended.",
     short_help="What stands between this checkout and a release.",
 )
-@click.option("--branch", default="main", show_default=True, help="The branch that is tested in staging.")
 @options.as_json
 @click.pass_obj
-def command(found: dict[str, Path | None], branch: str, as_json: bool) -> None:
+def command(found: dict[str, Path | None], as_json: bool) -> None:
     """A setting that this token may not see is unknown, which is not the same as fine."""
     import os
     import shutil
@@ -43,7 +42,7 @@ def command(found: dict[str, Path | None], branch: str, as_json: bool) -> None:
     settings = place(found).settings
     folder = settings.root
     remote = remote_of(os.environ, folder)
-    wanted = _wanted(settings, branch, remote.kind if remote else "github")
+    wanted = _wanted(settings, remote.kind if remote else "github")
     lines = [*tool_lines(shutil.which, real=wanted.real), *checkout_lines(folder, known=remote is not None)]
     if remote is not None:
         lines += provider_lines(remote, wanted)
@@ -61,7 +60,7 @@ def command(found: dict[str, Path | None], branch: str, as_json: bool) -> None:
         )
 
 
-def _wanted(settings: Settings, branch: str, kind: str) -> Wanted:
+def _wanted(settings: Settings, kind: str) -> Wanted:
     """What conf/ and the workflow files ask of the provider."""
     from gatehouse.ci.preflight import Wanted
     from gatehouse.ci.preflight_local import named_environments, workflow_names
@@ -75,7 +74,7 @@ def _wanted(settings: Settings, branch: str, kind: str) -> Wanted:
         approval=approval,
         real=any(e.platform != "local" for e in settings.environments.environments.values()),
         approvals=read_file(settings.conf / "promotion.yml", Policy).approval.number,
-        branch=branch,
+        branch=settings.environments.staging_branch,
         workflows=workflow_names(settings.root, _FILES[kind]),
     )
 

@@ -11,7 +11,9 @@ MAIN = "main"
 """The staging branch of the template."""
 
 _ENVIRONMENT = re.compile(r"  ([A-Za-z]\w*):\s*(#.*)?")
-_BRANCH_LISTS = re.compile(r"^(\s*(?:- )?(?:branches|include|default_branch|ref|default):\s*)(.*)$", re.MULTILINE)
+_BRANCH_LISTS = re.compile(
+    r"^(\s*(?:- )?(?:branches|include|default_branch|staging_branch|ref|default):\s*)(.*)$", re.MULTILINE
+)
 
 
 def catalogs(text: str) -> dict[str, str]:

@@ -146,8 +146,8 @@ def _edited(file: File, edit: packaging.Edit, name: Name) -> File:
 
 
 def _with_branch(path: str, file: File, branch: str) -> File:
-    """CI files, and the pages that say which branch does what."""
-    places = tuple(place for group in PROVIDERS.values() for place in group)
+    """CI files, the configuration, and the pages that say which branch does what."""
+    places = ("conf/environments.yml", *(place for group in PROVIDERS.values() for place in group))
     if branch == configuration.MAIN or file.text is None:
         return file
     if among(path, SPEAK_OF_BRANCHES):

@@ -56,3 +56,8 @@ def test_triggers_and_refs_name_the_staging_branch_and_jobs_keep_their_names(tex
 def test_a_branch_that_could_mean_something_else_is_refused(branch: str) -> None:
     with pytest.raises(UsageError):
         checked_branch(branch)
+
+
+def test_the_configuration_names_the_branch_too() -> None:
+    text = "project: buses:PROJECT\nstaging_branch: main  # tested by every merge\nenvironments: {}\n"
+    assert with_staging_branch(text, "develop") == text.replace("main", "develop")
