@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -99,6 +100,11 @@ def volumes(key: str, units: Mapping[str, tuple[int, int]], *, title: str, descr
 
 def gains(key: str, units: Sequence[tuple[str, float]], mean: float, *, title: str, description: str) -> Markup:
     """A bar for each unit, up where one contender is better and down where it is worse, and their mean, dashed."""
+    return _gains(key, tuple(units), mean, title, description)
+
+
+@lru_cache(maxsize=32)  # the page of a decision is written again whenever something is decided, and its plots never change
+def _gains(key: str, units: tuple[tuple[str, float], ...], mean: float, title: str, description: str) -> Markup:
     places, values = range(len(units)), [value for _, value in units]
     colours = [_LINES[0] if value >= 0 else _LINES[1] for value in values]
     with _drawing() as (figure, axes):
