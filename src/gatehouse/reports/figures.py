@@ -103,7 +103,7 @@ def gains(key: str, units: Sequence[tuple[str, float]], mean: float, *, title: s
     return _gains(key, tuple(units), mean, title, description)
 
 
-@lru_cache(maxsize=32)  # the page of a decision is written again whenever something is decided, and its plots never change
+@lru_cache(maxsize=32)  # the page is written again whenever something is decided, and its plots never change
 def _gains(key: str, units: tuple[tuple[str, float], ...], mean: float, title: str, description: str) -> Markup:
     places, values = range(len(units)), [value for _, value in units]
     colours = [_LINES[0] if value >= 0 else _LINES[1] for value in values]
