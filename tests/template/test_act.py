@@ -198,7 +198,7 @@ def test_a_ref_is_pushed_with_a_token_that_may_and_only_forwards(hub: GitHub, ri
     steps:
       - {{uses: actions/checkout@{"a" * 40}, with: {PERSIST}}}
       - run: |
-          auth="AUTHORIZATION: basic $(printf 'x:%s' "$T" | base64 -w0)"
+          auth="AUTHORIZATION: basic $(printf 'x:%s' "$T" | base64 | tr -d "\\n")"
           git -c http.extraheader="$auth" push -q origin HEAD:refs/gatehouse/state-prod
           git -c user.name=x -c user.email=x@example.org commit -q --allow-empty --amend -m other
           if git -c http.extraheader="$auth" push -q origin HEAD:refs/gatehouse/state-prod; then exit 1; fi

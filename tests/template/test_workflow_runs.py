@@ -130,6 +130,18 @@ def test_a_command_that_fails_ends_the_release_there_in_red(tmp_path: Path, prov
         assert {"pass": "failure", "publish": "skipped"}.items() <= run.ran.jobs.items()
 
 
+@pytest.mark.parametrize("words", ["state restore", "release", "promote", "state point"])
+def test_a_run_that_is_cancelled_calls_nothing_more(tmp_path: Path, words: str) -> None:
+    with place(tmp_path, "github", hanging=words.split()) as here:
+        assert isinstance(here.hub, GitHub)
+        here.hub.cancel = lambda line: "hanging" in line
+        run = here.tag("v1.0.0")
+        assert ended(run) == "bad"
+        assert here.hub.api.releases == []
+    last = list(here.calls.verbs().values())[-1]
+    assert last[-1] == words
+
+
 @PROVIDERS
 def test_about_the_champion_nobody_is_asked_and_its_decision_goes_with_the_tag(tmp_path: Path, provider: str) -> None:
     with place(tmp_path, provider, live="true") as here:

@@ -52,6 +52,8 @@ class GitHub:
     environment: dict[str, str] = field(default_factory=dict)
     """Of the machine, beside what GitHub sets."""
     reviewer: Callable[[Waiting], Review | None] = nobody
+    cancel: Callable[[str], bool] | None = None
+    """Says of each line of a log whether somebody presses `Cancel workflow` now."""
 
     def __post_init__(self) -> None:
         self.origin = self.folder / "origin" / OWNER / f"{NAME}.git"
@@ -257,6 +259,7 @@ class GitHub:
                 path=self._path(),
                 work=place,
                 jobs=tuple(rendering.jobs),
+                cancel=self.cancel,
             )
         )
         run.status = "completed"

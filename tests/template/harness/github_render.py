@@ -35,6 +35,7 @@ _STEP = {"id", "name", "if", "uses", "with", "run", "env", "shell", "working-dir
 _STEP |= {"timeout-minutes"}
 _TOKEN = re.compile(r"\bgithub\.token\b|\bsecrets\.GITHUB_TOKEN\b")
 _GATE = '"$HARNESS_PYTHON" -I "$HARNESS_PROGRAM" gate "$HARNESS_ENVIRONMENT" "$HARNESS_JOB"'
+_AUTH = """auth="AUTHORIZATION: basic $(printf 'x:%s' "$HARNESS_TOKEN" | base64 | tr -d '\\n')\""""
 MACHINE = "ubuntu-24.04"
 _NO_COMMIT = "0" * 40
 
@@ -197,7 +198,7 @@ def _checkout(step: dict[str, Any]) -> list[dict[str, Any]]:
         raise NotUnderstood("a checkout that leaves its token in the repository's configuration")
     kept = {**step, "with": {"persist-credentials": False}}
     commands = []
-    fetch = """git -c http.extraheader="AUTHORIZATION: basic $(printf 'x:%s' "$HARNESS_TOKEN" | base64 -w0)" fetch -q"""
+    fetch = 'git -c http.extraheader="$auth" fetch -q'
     if inputs.get("fetch-depth") == 0:
         commands.append(f"{fetch} --unshallow --tags origin '+refs/heads/*:refs/remotes/origin/*'")
     if inputs.get("fetch-tags") is True:
@@ -206,7 +207,7 @@ def _checkout(step: dict[str, Any]) -> list[dict[str, Any]]:
         commands.append(f'{fetch} --depth 1 origin "$HARNESS_REF" && git checkout --quiet --detach FETCH_HEAD')
     if not commands:
         return [kept]
-    more = {"name": "What checkout was asked for", "shell": "bash", "run": "\n".join(commands)}
+    more = {"name": "What checkout was asked for", "shell": "bash", "run": "\n".join([_AUTH, *commands])}
     if "if" in step:
         more["if"] = step["if"]
     return [kept, {**more, "env": {"HARNESS_REF": inputs.get("ref", ""), "HARNESS_TOKEN": "${{ github.token }}"}}]

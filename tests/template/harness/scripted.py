@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PROGRAM = """#!{python} -IS
-import json, os, sys
+import json, os, signal, sys
 words = sys.argv[1:]
 job = os.environ.get("HARNESS_JOB") or os.environ["SYSTEM_STAGENAME"]
 with open({log!r}, "a") as log:
@@ -40,6 +40,9 @@ if words[:2] == ["state", "pack"]:
 if words[0] == "publish":
     for name in ("x-decision.md", "x-record.json", "SHA256SUMS"):
         write(f"{{words[words.index('--to') + 1]}}/{{name}}")
+if {hanging!r} and words[:len({hanging!r})] == {hanging!r}:
+    print("hanging", flush=True)
+    signal.pause()
 failing = {failing!r}
 sys.exit(9 if failing and [job.rpartition("/")[2], *words][:len(failing)] == failing else 0)
 """
@@ -68,14 +71,24 @@ class Calls:
 
 
 def scripted_gatehouse(
-    folder: Path, *, verdict: str = "promote", live: str = "false", failing: list[str] | None = None
+    folder: Path,
+    *,
+    verdict: str = "promote",
+    live: str = "false",
+    failing: list[str] | None = None,
+    hanging: list[str] | None = None,
 ) -> tuple[Path, Calls]:
-    """`failing` is a job, and the beginning of the arguments of its call: `["promote", "state", "point"]`."""
+    """`failing` is a job, and the beginning of the arguments of its call: `["promote", "state", "point"]`.
+
+    `hanging` is the beginning of the arguments of a call that never ends.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "calls"
     log.touch()
     program = folder / "gatehouse"
-    text = _PROGRAM.format(python=sys.executable, log=str(log), verdict=verdict, live=live, failing=failing or [])
+    text = _PROGRAM.format(
+        python=sys.executable, log=str(log), verdict=verdict, live=live, failing=failing or [], hanging=hanging or []
+    )
     program.write_text(text, encoding="utf-8")
     program.chmod(0o755)
     return program, Calls(log)
