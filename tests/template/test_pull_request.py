@@ -102,7 +102,7 @@ def test_a_pull_request_starts_nothing_else(tmp_path: Path) -> None:
         hub.commit("anna", "Workflows")
         assert [finished.run.workflow for finished in hub.pull_request("bert", 12, fork=True)] == ["pull-request.yml"]
         assert hub.git("for-each-ref", "--format=%(refname)", "refs/gatehouse", "refs/tags") == ""
-        assert (hub.api.issues, hub.api.releases, hub.api.environments) == ({}, [], {})
+        assert (hub.api.issues[12].comments, hub.api.releases, hub.api.environments) == ({}, [], {})
 
 
 def test_the_comment_is_tried_for_branches_of_the_repository_and_not_for_forks(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from tests.template.harness.github_hub import Finished, GitHub
 from tests.template.harness.github_runner import Waiting
 from tests.template.harness.github_state import ROBOT, Artifact, Review, Run
+from tests.template.harness.github_stubs import write_recorder
 from tests.template.harness.standing import NOTHING, Standing, standing
 from tests.template.harness.use_case import make_forbidden, make_worse, undo, write_use_case
 
@@ -116,10 +117,19 @@ class Story:
             self.hub.api.artifacts[:] = kept
         return Chapter(commit, finished, self.standing())
 
-    def cut(self, name: str, message: str) -> Chapter:
-        """Carla commits; Anna cuts a release from it, whose run the workflow's own token starts."""
-        commit = self.hub.commit("carla", message)
-        self.hub.green("staging.yml", commit, "carla")
+    def propose(self) -> Chapter:
+        """Carla opens a pull request."""
+        (finished,) = self.hub.pull_request("carla", 12)
+        return Chapter(finished.run.sha, finished, self.standing())
+
+    def merge(self, message: str) -> Chapter:
+        """Carla pushes to main."""
+        (finished,) = self.hub.push("carla", message=message)
+        return Chapter(finished.run.sha, finished, self.standing())
+
+    def cut(self, name: str, commit: str) -> Chapter:
+        """Anna cuts a release from a commit of Carla's, whose run the workflow's own token starts."""
+        self.hub.git("update-ref", "refs/heads/main", commit)
         self.asked.clear()
         cut, finished = self.hub.dispatch("anna", "cut-release.yml", name=name)
         assert (cut.conclusion, finished.run.actor.login) == ("success", "github-actions[bot]"), cut.ran.log
@@ -129,16 +139,19 @@ class Story:
 @pytest.fixture(scope="module")
 def chapters(tmp_path_factory: pytest.TempPathFactory, gatehouse: Path) -> Iterator[tuple[GitHub, dict[str, Chapter]]]:
     hub = GitHub(tmp_path_factory.mktemp("github"))
-    write_use_case(hub.work, hub.programs, gatehouse)
+    tests = write_recorder(hub.folder / "recorders", "make", hub.folder / "called")  # they are not what is run here
+    write_use_case(hub.work, hub.programs, gatehouse, make=tests)
     hub.protect("prod")
     hub.protect("prod-approval", "anna", "bert", prevent_self_review=False)
     told = {}
     with hub.open():
         story = Story(hub)
         hub.commit("carla", "Everything")
+        told["proposed"] = story.propose()
+        told["merged"] = story.merge("The idea")
         told["untested"] = story.tag("v0.9.0", "Nobody tested it", tested=False)
         story.reviewer("anna")
-        told["own"] = story.cut("2026-11", "Begin")
+        told["own"] = story.cut("2026-11", told["merged"].commit)
         story.reviewer("bert", "Looks right.")
         told["good"] = story.tag("v1.0.1", "Begin again")
         make_worse(hub.work)
@@ -156,6 +169,27 @@ def chapters(tmp_path_factory: pytest.TempPathFactory, gatehouse: Path) -> Itera
 @pytest.fixture(scope="module")
 def told(chapters: tuple[GitHub, dict[str, Chapter]]) -> dict[str, Chapter]:
     return chapters[1]
+
+
+def test_a_pull_request_is_rehearsed_and_changes_nothing(chapters: tuple[GitHub, dict[str, Chapter]]) -> None:
+    hub, told = chapters
+    proposed = told["proposed"]
+    assert proposed.finished.conclusion == "success", proposed.finished.ran.log
+    assert proposed.after == NOTHING
+    assert [artefact for artefact in hub.api.artifacts if artefact.run is proposed.finished.run] == []
+    (comment,) = hub.api.issues[12].comments.values()
+    assert "Rehearsal in staging passed" in comment
+
+
+def test_a_push_to_main_is_rehearsed_and_its_code_becomes_live_in_staging(
+    chapters: tuple[GitHub, dict[str, Chapter]],
+) -> None:
+    hub, told = chapters
+    merged = told["merged"]
+    assert merged.finished.conclusion == "success", merged.finished.ran.log
+    assert merged.jobs == {"rehearsal": "success", "deploy": "success"}
+    assert merged.after == NOTHING  # of production
+    assert hub.git("for-each-ref", "refs/gatehouse/state-staging") != ""
 
 
 def test_a_tag_on_an_untested_commit_changes_nothing(told: dict[str, Chapter]) -> None:

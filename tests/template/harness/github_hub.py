@@ -16,7 +16,7 @@ from tests.template.harness.act import Ran, Request, run_act
 from tests.template.harness.github_api import GitHubApi
 from tests.template.harness.github_render import Rendering
 from tests.template.harness.github_runner import Runner, Waiting
-from tests.template.harness.github_state import NAME, OWNER, ROBOT, Environment, Person, Review, Run, people
+from tests.template.harness.github_state import NAME, OWNER, ROBOT, Environment, Issue, Person, Review, Run, people
 from tests.template.harness.github_stubs import PROGRAM, write_actions, write_programs
 from tests.template.harness.github_triggers import Event, dispatch_inputs, started, triggers
 from tests.template.harness.yaml_files import parse
@@ -144,6 +144,7 @@ class GitHub:
         tree = self.git("rev-parse", f"{sha}^{{tree}}")
         merge = self.git("commit-tree", tree, "-p", base, "-p", sha, "-m", "Merge", by=ROBOT)
         self.git("update-ref", f"refs/pull/{number}/merge", merge)
+        self.api.issues[number] = Issue(number=number, title="Proposal", body="", author=self.people[by])
         repository = self.api.repository()
         theirs = {**repository, "id": repository["id"] + 1, "full_name": f"{by}/{NAME}", "fork": True}
         payload = {

@@ -14,9 +14,9 @@ from tests.template.harness.yaml_files import ROOT, dump, read
 EXAMPLE = ROOT / "examples" / "temperature"
 
 
-def write_use_case(work: Path, programs: Path, gatehouse: Path) -> None:
+def write_use_case(work: Path, programs: Path, gatehouse: Path, *, make: Path | None = None) -> None:
     """Into the working copy of a hub. `programs` is its folder of what hosted machines have; `make install` of its
-    workflows leads to `gatehouse`.
+    workflows leads to `gatehouse`, every other target to `make`.
     """
     for name in ("temperature.py", "daily_weather.csv"):
         shutil.copy(EXAMPLE / name, work)
@@ -25,7 +25,7 @@ def write_use_case(work: Path, programs: Path, gatehouse: Path) -> None:
     shutil.copytree(EXAMPLE / "conf", work / "conf")
     (work / ".gitignore").write_text(".lakehouse/\n.venv/\ndist/\n__pycache__/\n", encoding="utf-8")
     change(work, "environments", lambda c: c["environments"]["prod"]["replay"].update(start="2013-07-01", step_days=31))
-    write_make(programs, gatehouse)
+    write_make(programs, gatehouse, recorder=make)
 
 
 def change(work: Path, name: str, edit: object) -> None:
