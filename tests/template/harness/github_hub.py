@@ -92,6 +92,12 @@ class GitHub:
         )
         return done.stdout.strip()
 
+    def add(self, jobs: str, *, on: str = "push", name: str = "a.yml", top: str = "permissions: {}") -> None:
+        """A workflow with these jobs, into the working copy."""
+        folder = self.work / ".github/workflows"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"name: {name[:-4]}\non: {on}\n{top}\njobs:\n{jobs}", encoding="utf-8")
+
     def protect(self, name: str, *reviewers: str, **rules: Any) -> Environment:
         """Makes an environment with these required reviewers."""
         found = Environment(
