@@ -18,6 +18,8 @@ from gatehouse.project import Window
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+pytestmark = pytest.mark.slow
+
 START, END = datetime(2012, 12, 31, tzinfo=UTC), datetime(2013, 6, 1, tzinfo=UTC)
 
 

@@ -24,6 +24,8 @@ from gatehouse.project import FeatureTable, Table, Window
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+pytestmark = pytest.mark.slow
+
 END = datetime(2013, 2, 8, tzinfo=UTC)
 EVERYTHING = Window(start=REGISTER_SNAPSHOT - timedelta(microseconds=1), end=END)
 EACH = pytest.mark.parametrize("feature_table", PROJECT.feature_tables, ids=lambda f: f.table.name)

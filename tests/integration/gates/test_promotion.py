@@ -26,6 +26,8 @@ from gatehouse.lakehouse.tables import DeltaTables, TableName
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+pytestmark = pytest.mark.slow
+
 MODEL = "prod.main.delays"
 NOON = datetime(2013, 7, 1, 12, tzinfo=UTC)
 ANNA = Identity(name="anna@example.org", established_by="--as", strength=Strength.CLAIMED)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from gatehouse.lakehouse.registry_mlflow import MlflowRegistry
     from gatehouse.lakehouse.tracking import Tracking
 
+pytestmark = pytest.mark.slow
+
 PROCESSES = 20
 MODEL = "prod.main.delays"
 

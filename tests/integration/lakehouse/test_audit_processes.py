@@ -22,6 +22,8 @@ from gatehouse.lakehouse.tables import DeltaTables, TableName
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+pytestmark = pytest.mark.slow
+
 NAME = TableName("prod", "main", "audit_log")
 PROCESSES = 20
 KILLS = 12

@@ -11,6 +11,8 @@ import pytest
 
 from gatehouse.lakehouse.tracking import Tracking
 
+pytestmark = pytest.mark.slow
+
 MODEL = "prod.flights.delays"
 ROUNDS = 20
 

@@ -16,6 +16,8 @@ from gatehouse.errors import AccessDenied, RegistryUnavailable
 from gatehouse.lakehouse.registry import Version
 from gatehouse.lakehouse.registry_mlflow import MlflowRegistry
 
+pytestmark = pytest.mark.slow
+
 MODEL = "prod.flights.delays"
 STORED = {
     "name": MODEL,

@@ -18,6 +18,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.integration.pipelines.conftest import Command, Lakehouse, Open
 
+pytestmark = pytest.mark.slow
+
 PIPELINES = ("ingest", "features", "training", "inference", "monitoring")
 LATER = "2013-10-08"
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from gatehouse.project import Window
     from gatehouse.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 NOW = "2013-10-15"
 ANNA = Identity(name="anna@example.org", established_by="the test", strength=Strength.CLAIMED)
 FIRST, SECOND, THIRD = (digit * 40 for digit in "123")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from gatehouse.pipelines.context import Context
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DAY = timedelta(hours=24)
 

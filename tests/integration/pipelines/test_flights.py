@@ -21,6 +21,8 @@ from gatehouse.settings import OptionsFile
 if TYPE_CHECKING:
     from tests.integration.pipelines.conftest import Lakehouse, Open
 
+pytestmark = pytest.mark.slow
+
 APRIL, JUNE = "2013-04-01", "2013-06-01"
 
 

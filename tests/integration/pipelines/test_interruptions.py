@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from gatehouse.pipelines.context import Context
     from gatehouse.project import Extraction
 
+pytestmark = pytest.mark.slow
+
 LATER = "2013-10-08"
 MODEL = "prod.temperature.temperature"
 VOLATILE = {"code", "finished_at", "rows", "updated", "quarantined", "changed_from", "version", "since", "inputs"}

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from tests.integration.pipelines.conftest import Lakehouse, Open
 
+pytestmark = pytest.mark.slow
+
 AS_OF = "2013-02-05T15:10"  # in the middle of a day, when flights are in the air
 BEFORE = "2013-02-03T20:00"
 NOW = pd.Timestamp(AS_OF, tz="UTC")

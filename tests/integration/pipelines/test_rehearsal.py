@@ -20,6 +20,8 @@ from gatehouse.settings import load
 if TYPE_CHECKING:
     from tests.integration.pipelines.conftest import Command, Lakehouse, Open
 
+pytestmark = pytest.mark.slow
+
 AS_OF = "2013-10-08"
 
 

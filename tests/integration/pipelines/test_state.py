@@ -16,6 +16,8 @@ from gatehouse.state.archive import Scope, at_rest, pack, unpack
 if TYPE_CHECKING:
     from tests.integration.pipelines.conftest import Lakehouse, Open
 
+pytestmark = pytest.mark.slow
+
 PROD = Scope(environment="prod", places=("prod.temperature",))
 LATER = "2013-10-15"
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from gatehouse.pipelines.context import Context
 
+pytestmark = pytest.mark.slow
+
 AS_OF = "2013-08-01"
 ANNA = Identity(name="anna@example.org", established_by="the test", strength=Strength.CLAIMED)
 

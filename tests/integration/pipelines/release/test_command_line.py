@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from tests.integration.pipelines.conftest import Command
     from tests.integration.pipelines.release.conftest import Road
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def known_behaviour(road: Road, monkeypatch: pytest.MonkeyPatch, answered: Any) -> None:

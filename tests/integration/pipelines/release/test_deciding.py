@@ -18,6 +18,8 @@ from gatehouse.pipelines.promotion import gatekeeper
 if TYPE_CHECKING:
     from tests.integration.pipelines.release.conftest import Road
 
+pytestmark = pytest.mark.slow
+
 PROPOSER, ANNA, BERT, CARA = "ada@example.org", "anna@example.org", "bert@example.org", "cara@example.org"
 
 

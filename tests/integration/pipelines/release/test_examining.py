@@ -25,6 +25,8 @@ from gatehouse.pipelines.release import Judged, judge
 if TYPE_CHECKING:
     from tests.integration.pipelines.release.conftest import Road
 
+pytestmark = pytest.mark.slow
+
 REQUIREMENTS = [f"{name}=={version(name)}" for name in ("mlflow", "numpy")]
 CUSTOM = {"allowed_flavours": ["python_function"], "allow_code": True}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from gatehouse.gates.promotion import CHALLENGER, CHAMPION, PREVIOUS
 from gatehouse.gates.replay import replay
 from gatehouse.gates.verdict import Outcome
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from tests.integration.pipelines.conftest import Lakehouse, Open
     from tests.integration.pipelines.release.conftest import Road
+
+pytestmark = pytest.mark.slow
 
 MAY = "2013-05-01"
 

@@ -21,6 +21,8 @@ from gatehouse.pipelines.approval import decisions
 if TYPE_CHECKING:
     from tests.integration.pipelines.release.conftest import Road
 
+pytestmark = pytest.mark.slow
+
 RUN = CiRun(
     id="77",
     attempt=1,

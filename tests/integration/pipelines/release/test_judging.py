@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from gatehouse.gates.record import DecisionRecord
     from gatehouse.pipelines.context import Context
 
+pytestmark = pytest.mark.slow
+
 
 def differences(record: DecisionRecord) -> dict[tuple[str, str], float]:
     assert record.challenge is not None

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tests.integration.pipelines.conftest import Command
     from tests.integration.pipelines.release.conftest import Road
 
+pytestmark = pytest.mark.slow
+
 ANNA = "anna@example.org"
 
 

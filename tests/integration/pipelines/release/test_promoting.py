@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from gatehouse.lakehouse.audit import Entry
 
+pytestmark = pytest.mark.slow
+
 ANNA, BERT = "anna@example.org", "bert@example.org"
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.integration.pipelines.conftest import Command
     from tests.integration.pipelines.release.conftest import Road
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_release_has_its_record_its_reasons_its_card_and_their_digests(
     road: Road, command: Command, tmp_path: Path

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.integration.pipelines.conftest import Lakehouse
     from tests.integration.pipelines.release.conftest import Road
 
+pytestmark = pytest.mark.slow
+
 Copied = Callable[["Lakehouse", Path], "Road"]
 ANNA = "anna@example.org"
 
