@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.template.harness.yaml_files import ROOT
 
-PROOFS = "tests/template/test_workflow_graph.py"
+PROOFS = ("tests/template/test_workflow_graph.py", "tests/template/test_workflow_safety.py")
 RELEASE, GATES = ".github/workflows/release.yml", ".github/workflows/gates.yml"
 PULL_REQUEST, STAGING = ".github/workflows/pull-request.yml", ".github/workflows/staging.yml"
 
@@ -145,7 +145,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignored = shutil.ignore_patterns("__pycache__")
     for name in (".github", ".azure-pipelines", "tests/template/harness"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    for name in ("pyproject.toml", PROOFS):
+    for name in ("pyproject.toml", *PROOFS):
         shutil.copy(ROOT / name, folder / name)
     return folder
 
@@ -153,7 +153,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def proofs_that_fail(folder: Path, *arguments: str) -> set[str]:
     """Names of tests, without their parameters."""
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", PROOFS, *arguments],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", *PROOFS, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
