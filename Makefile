@@ -61,9 +61,9 @@ test-python-%: ready
 		echo "Python $*: SKIPPED, not found on this machine."; \
 	fi
 
-test-jvm: ready ## Unit tests on Spark on the JVM, where there is a Java
+test-jvm: ready ## Unit tests that use Spark on the JVM, where there is a Java
 	@if java -version >/dev/null 2>&1; then \
-		UV_PROJECT_ENVIRONMENT=.venv-jvm $(RUN) --no-default-groups --group dev --group jvm pytest -m 'not slow' --engine jvm tests/unit; \
+		UV_PROJECT_ENVIRONMENT=.venv-jvm $(RUN) --no-default-groups --group dev --group jvm pytest -m 'spark and not slow' --engine jvm tests/unit; \
 	else \
 		echo "Engine jvm: SKIPPED, it needs Java 17 or 21, and no java runs here."; \
 	fi

@@ -48,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for variable in CI_MARKS:
         os.environ.pop(variable, None)
     config.addinivalue_line("markers", "engine(name): only for this engine; skipped on another")
+    config.addinivalue_line("markers", "spark: uses the engine, by the fixture of that name; nobody writes this mark")
     wanted = config.getoption("--engine")
     try:
         installed = installed_engine().value
@@ -56,6 +57,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if wanted not in (None, installed):
         command = "make test-jvm" if wanted == Engine.JVM else "make test-unit"
         raise pytest.UsageError(f"--engine {wanted}, but this environment has {installed}. Next: {command}")
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what another engine could change: `-m spark` leaves out what no engine ever sees."""
+    for item in items:
+        if "spark" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.spark)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
