@@ -63,7 +63,8 @@ def test_without_java_the_jvm_engine_is_skipped_aloud(tmp_path: Path) -> None:
 def test_with_java_the_unit_tests_run_on_the_jvm_engine_alone(tmp_path: Path) -> None:
     assert make(tmp_path, "test-jvm", java=True) == (
         0,
-        "uv run --locked --no-default-groups --group dev --group jvm pytest -m spark and not slow --engine jvm tests/unit\n",
+        "uv run --locked --no-default-groups --group dev --group jvm "
+        "pytest -m spark and not slow --engine jvm tests/unit\n",
     )
 
 

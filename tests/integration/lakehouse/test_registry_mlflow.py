@@ -19,6 +19,8 @@ from gatehouse.lakehouse.mlflow_errors import translated
 from gatehouse.lakehouse.registry_mlflow import MlflowRegistry
 from gatehouse.lakehouse.tracking import Tracking, open_tracking
 
+pytestmark = pytest.mark.slow
+
 MODEL = "prod.flights.delays"
 WRITABLE = [("prod", "flights"), ("staging", "flights")]
 

@@ -22,6 +22,8 @@ from gatehouse.project import Column, Table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[..., DeltaTables]
 
 NAME = TableName("dev", "main", "ticks")

@@ -19,6 +19,8 @@ import pytest
 from gatehouse.errors import ConfigurationError, EvaluationError, Interrupted, StateError, StorageError
 from gatehouse.lakehouse.tracking import Run, Tracking, open_tracking, ui_command
 
+pytestmark = pytest.mark.slow
+
 
 def active() -> str | None:
     run = mlflow.active_run()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from tests.integration.pipelines.conftest import Lakehouse, Raw
 
+pytestmark = pytest.mark.slow
+
 TABLE = "recent_weather"
 INSTANT = timedelta(microseconds=1)
 

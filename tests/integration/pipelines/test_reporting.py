@@ -23,6 +23,8 @@ from gatehouse.reports.readings import Checked, Completed, Measurement, Readings
 if TYPE_CHECKING:
     from gatehouse.pipelines.context import Context
 
+pytestmark = pytest.mark.slow
+
 CONF = Path(__file__).parents[3] / "conf"
 MAY = datetime(2013, 5, 1, tzinfo=UTC)
 JUNE = datetime(2013, 6, 1, tzinfo=UTC)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from gatehouse.lakehouse.registry import ModelRegistry
 
+pytestmark = pytest.mark.slow
+
 MODEL = "prod.temperature.temperature"
 
 TABLE_WRITES: dict[str, Callable[[DeltaTables, TableName, Any, DataFrame], object]] = {
