@@ -41,11 +41,11 @@ test-unit: ready ## Pure code and contracts
 test-integration: ready ## Whole pipelines on a throw-away lakehouse
 	@$(RUN) pytest -m 'not slow' tests/integration
 
-test-slow: ready ## Simulations, year-long data, processes that are killed, every way through the gates
-	@$(RUN) pytest -m slow tests/unit tests/integration
+test-slow: ready ## Simulations, year-long data, killed processes, every way through the gates, mutations
+	@$(RUN) pytest -m slow tests/unit tests/integration $(wildcard tests/template)
 
-test-template: ready ## What proves the template itself: workflows run, gates broken on purpose, the project renamed
-	@$(if $(wildcard tests/template),$(RUN) pytest tests/template,echo "This project left the template's own tests behind.")
+test-template: ready ## What proves the template itself: workflows compared, and run as on GitHub
+	@$(if $(wildcard tests/template),$(RUN) pytest -m 'not slow' tests/template,echo "This project left the template's own tests behind.")
 
 test-pythons: test-python-3.11 test-python-3.12 test-python-3.13 ## Unit tests on every other supported Python found here
 

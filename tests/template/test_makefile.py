@@ -88,8 +88,8 @@ def test_what_fails_below_fails_the_target_and_so_does_running_no_test(tmp_path:
     ("target", "runs"),
     [
         ("test", ["pytest -m not slow tests/unit", "pytest -m not slow tests/integration"]),
-        ("test-slow", ["pytest -m slow tests/unit tests/integration"]),
-        ("test-template", ["pytest tests/template"]),
+        ("test-slow", ["pytest -m slow tests/unit tests/integration tests/template"]),
+        ("test-template", ["pytest -m not slow tests/template"]),
     ],
 )
 def test_every_test_runs_under_one_target(tmp_path: Path, target: str, runs: list[str]) -> None:

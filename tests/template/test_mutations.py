@@ -20,6 +20,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src"
 OF_WORKFLOWS = {8, 9, 10, 11, 12, 22}

@@ -15,7 +15,7 @@ from tests.template.harness.standing import NOTHING, Standing, standing
 from tests.template.harness.use_case import make_forbidden, make_worse, undo, write_use_case
 from tests.template.harness.zipped import names
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="jobs run in bash on this machine")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="jobs run in bash on this machine")]
 
 POINTER = "refs/gatehouse/state-prod"
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from tests.template.harness.yaml_files import ROOT
 
+pytestmark = pytest.mark.slow
+
 PROOFS = ("tests/template/test_workflow_graph.py", "tests/template/test_workflow_safety.py")
 RELEASE, GATES = ".github/workflows/release.yml", ".github/workflows/gates.yml"
 PULL_REQUEST, STAGING = ".github/workflows/pull-request.yml", ".github/workflows/staging.yml"

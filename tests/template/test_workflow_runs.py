@@ -20,7 +20,7 @@ from tests.template.harness.graph import Graph
 from tests.template.harness.scripted import Calls, scripted_gatehouse
 from tests.template.harness.use_case import write_use_case
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="jobs run in bash on this machine")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="jobs run in bash on this machine")]
 
 GRAPHS = {"github": github_graph(), "azure": azure_graph()}
 PROVIDERS = pytest.mark.parametrize("provider", ["github", "azure"])
