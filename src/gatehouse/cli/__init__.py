@@ -12,42 +12,53 @@ import click
 from gatehouse import __version__
 from gatehouse.errors import GatehouseError, Interrupted
 
-VERBS = {
-    "demo": "Show the whole loop on real data: three environments, a trained model, predictions, monitoring.",
-    "run": "Run one pipeline: ingest, features, training, inference or monitoring.",
-    "cut-release": "Make a release branch from this commit.",
-    "release": "Train, examine, compare with the champion, and ask for approval.",
-    "approve": "Approve a judged version.",
-    "reject": "Reject a judged version.",
-    "promote": "Make an approved version the champion.",
-    "copy": "Take an approved version over from another environment: deploy the model, not the code.",
-    "rollback": "Go back to the last approved version that works, or to the code that was live before.",
-    "deploy": "Make this checkout's code the live code of an environment.",
-    "live": "Which code is live, and put it into this checkout.",
-    "rehearse": "Run every pipeline and every gate in a schema that is thrown away.",
-    "sweep": "Drop what rehearsals left behind.",
-    "tested": "Whether this commit was green in staging.",
-    "comment": "Write one comment on a pull request.",
-    "preflight": "What stands between this checkout and a release that works.",
-    "why": "Why a version was, or was not, promoted.",
-    "card": "The model card of a version, and what is blank in it.",
-    "publish": "Write the files that go with a release: record, decision, card, digests.",
-    "replay": "Compute the verdict of a decision record once more, offline.",
-    "audit": "Who decided and did what, and whether the log still says it.",
-    "gate": "One gate by itself, and the gate's own test.",
-    "plan": "How many days of labels a margin needs.",
-    "alert": "Call somebody when something is wrong in an environment.",
-    "state": "Pass the embedded lakehouse on from run to run of a CI.",
-    "status": "Where an environment stands: tables, versions, aliases, last runs.",
-    "clock": "Where a replaying environment stands in time, and its next step.",
-    "features": "What features exist: description, owner, units, freshness.",
-    "lineage": "From raw data to predictions and back: what a table, feature or version comes from and feeds.",
-    "explore": "Write a notebook on dev that calls the package, or summarise a table.",
-    "ui": "Open MLflow's own pages on this lakehouse.",
-    "schema": "Print the JSON schema of a configuration file.",
-    "rename": "Turn this repository into another project, or put a second use case into it.",
-    "reset": "Throw an environment's tables and models away.",
+_SECTIONS = {
+    "To begin with": {
+        "demo": "Show the whole loop on real data: three environments, a trained model, predictions, monitoring.",
+        "explore": "Write a notebook on dev that calls the package, or summarise a table.",
+        "status": "Where an environment stands: tables, versions, aliases, last runs.",
+        "features": "What features exist: description, owner, units, freshness.",
+        "lineage": "From raw data to predictions and back: what a table, feature or version comes from and feeds.",
+        "ui": "Open MLflow's own pages on this lakehouse.",
+    },
+    "Pipelines": {
+        "run": "Run one pipeline: ingest, features, training, inference or monitoring.",
+        "clock": "Where a replaying environment stands in time, and its next step.",
+        "schema": "Print the JSON schema of a configuration file.",
+        "reset": "Throw an environment's tables and models away.",
+    },
+    "From a candidate to a champion": {
+        "release": "Train, examine, compare with the champion, and ask for approval.",
+        "why": "Why a version was, or was not, promoted.",
+        "card": "The model card of a version, and what is blank in it.",
+        "approve": "Approve a judged version.",
+        "reject": "Reject a judged version.",
+        "promote": "Make an approved version the champion.",
+        "rollback": "Go back to the last approved version that works, or to the code that was live before.",
+        "copy": "Take an approved version over from another environment: deploy the model, not the code.",
+        "plan": "How many days of labels a margin needs.",
+        "gate": "One gate by itself, and the gate's own test.",
+        "replay": "Compute the verdict of a decision record once more, offline.",
+        "audit": "Who decided and did what, and whether the log still says it.",
+    },
+    "In CI": {
+        "preflight": "What stands between this checkout and a release that works.",
+        "rehearse": "Run every pipeline and every gate in a schema that is thrown away.",
+        "sweep": "Drop what rehearsals left behind.",
+        "tested": "Whether this commit was green in staging.",
+        "cut-release": "Make a release branch from this commit.",
+        "deploy": "Make this checkout's code the live code of an environment.",
+        "live": "Which code is live, and put it into this checkout.",
+        "publish": "Write the files that go with a release: record, decision, card, digests.",
+        "alert": "Call somebody when something is wrong in an environment.",
+        "comment": "Write one comment on a pull request.",
+        "state": "Pass the embedded lakehouse on from run to run of a CI.",
+    },
+    "This repository": {
+        "rename": "Turn this repository into another project, or put a second use case into it.",
+    },
 }
+VERBS = {verb: does for section in _SECTIONS.values() for verb, does in section.items()}
 """Every verb with its line in --help, so that --help imports none of them."""
 
 
@@ -64,8 +75,9 @@ class _Verbs(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
+        for title, verbs in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(verbs.items()))
 
 
 @click.command(
