@@ -11,7 +11,7 @@ from gatehouse.errors import UsageError
 
 @click.command(
     "demo",
-    help="Show the whole loop on real data in about a minute: production ingests, dev searches on a sample, "
+    help="Show the whole loop on real data in a minute or two: production ingests, dev searches on a sample, "
     "staging runs every pipeline on a part, production trains, scores what comes next and monitors it.",
 )
 @click.option(
