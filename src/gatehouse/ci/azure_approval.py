@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 from gatehouse.ci.answer import Answer
 from gatehouse.ci.approval import DIGITS, objection_to, refused
 from gatehouse.ci.http import Api
-from gatehouse.ci.provider import UNPROTECTED, Approved, CiRun, Subject
+from gatehouse.ci.provider import Approved, CiRun, Subject
 from gatehouse.errors import Refused, Unanswered
 
 VERSION: Final = {"api-version": "7.1"}
@@ -165,17 +165,10 @@ def _approved(step: Answer, place: Answer, run: CiRun, stage: Stage, environment
 
 def _unprotected(place: Answer, run: CiRun, environment: str) -> Approved:
     number = place.identifier("id")
-    return Approved(
-        who=UNPROTECTED,
-        also=(),
-        established_by=(
-            f"Azure DevOps' environment {environment} (id {number}), which has no approval check, so that build "
-            f"{run.id} waited for nobody"
-        ),
-        protected=False,
-        at=None,
-        comment="",
-        environment_id=number,
+    return Approved.by_nobody(
+        f"Azure DevOps' environment {environment} (id {number}), which has no approval check, so that build {run.id} "
+        "waited for nobody",
+        number,
     )
 
 

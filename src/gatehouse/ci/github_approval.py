@@ -15,7 +15,7 @@ from gatehouse.ci.answer import Answer
 from gatehouse.ci.approval import DIGITS, objection_to, refused
 from gatehouse.ci.github_merged import merged_approvals
 from gatehouse.ci.http import Api
-from gatehouse.ci.provider import UNPROTECTED, Approved, CiRun, Subject
+from gatehouse.ci.provider import Approved, CiRun, Subject
 from gatehouse.errors import Refused, Unanswered
 
 _NOREPLY = re.compile(r"(?:\d+\+)?([A-Za-z0-9-]+)@users\.noreply\.github\.com", re.IGNORECASE)
@@ -150,17 +150,10 @@ def _approved(entry: Answer, place: Answer, run: CiRun, environment: str) -> App
 
 def _unprotected(place: Answer, run: CiRun, environment: str) -> Approved:
     number = place.identifier("id")
-    return Approved(
-        who=UNPROTECTED,
-        also=(),
-        established_by=(
-            f"GitHub's environment {environment} (id {number}) of {run.repository}, which has no required reviewers, "
-            f"so that run {run.id} waited for nobody"
-        ),
-        protected=False,
-        at=None,
-        comment="",
-        environment_id=number,
+    return Approved.by_nobody(
+        f"GitHub's environment {environment} (id {number}) of {run.repository}, which has no required reviewers, "
+        f"so that run {run.id} waited for nobody",
+        number,
     )
 
 

@@ -75,6 +75,19 @@ class Approved:
     environment_id: str
     """A deleted and recreated environment has another one."""
 
+    @classmethod
+    def by_nobody(cls, established_by: str, environment_id: str) -> Approved:
+        """For an environment that asks nobody: written down as that, and worth as much."""
+        return cls(
+            who=UNPROTECTED,
+            also=(),
+            established_by=established_by,
+            protected=False,
+            at=None,
+            comment="",
+            environment_id=environment_id,
+        )
+
 
 def unique(*names: str) -> tuple[str, ...]:
     """Each name once, in this order; empty ones are nobody's."""
