@@ -152,7 +152,7 @@ def test_every_dependency_has_its_line_and_every_line_its_dependency() -> None:
     assert sorted(explained) == sorted(name_of(requirement) for requirement in required)
 
 
-MODULES = {"markdown-it-py": "markdown_it", "pyyaml": "yaml", "scikit-learn": "sklearn"}
+MODULES = {"databricks-sdk": "databricks", "markdown-it-py": "markdown_it", "pyyaml": "yaml", "scikit-learn": "sklearn"}
 """Distributions whose module has another name."""
 
 
