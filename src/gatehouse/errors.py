@@ -21,6 +21,7 @@ GatehouseError                1   anything of ours that has no class of its own
 |- Refused                   10   a gate or a person said no to an act
 |- PlatformError             11   a tool, engine or library this needs is missing or broken
 |  `- Unanswered                   a provider's interface refused, or said nothing that can be relied on
+|- RunFailed                 12   a run in a workspace ended otherwise than well, and its code did not say why
 `- Interrupted              130   Ctrl-C; what was complete stays, the rest was never visible
 """
 
@@ -158,6 +159,12 @@ class Unanswered(PlatformError):
     def __init__(self, what: str, *, status: int | None = None, why: str = "", remedy: str = "") -> None:
         super().__init__(what, why=why, remedy=remedy)
         self.status = status
+
+
+class RunFailed(GatehouseError):
+    """A run in a workspace failed, was cancelled, skipped, deleted or timed out, or its end cannot be made out."""
+
+    exit_code = 12
 
 
 class Interrupted(GatehouseError):
