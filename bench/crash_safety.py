@@ -46,6 +46,7 @@ from gatehouse.errors import GatehouseError, StateError
 from gatehouse.gates.approval import Decision
 from gatehouse.gates.identity import Identity, Strength
 from gatehouse.gates.policy import Policy
+from gatehouse.lakehouse.embedded import Embedded
 from gatehouse.lakehouse.mlflow_globals import import_mlflow
 from gatehouse.lakehouse.session import Engine, open_session
 from gatehouse.pipelines.approval import decide
@@ -152,7 +153,7 @@ class Stage:
         catalogs = [e.catalog for e in self.settings.environments.environments.values()]
         world = World(
             place=Place(settings=self.settings, root=root),
-            engine=Engine.SAIL,
+            platform=Embedded(root),
             spark=open_session(Engine.SAIL, catalogs=catalogs),
             project=load_project(self.settings),
             code=CodeVersion(commit="4f2a" * 10, author=PROPOSER, training_digest="d" * 64),

@@ -103,7 +103,7 @@ def run_all(folder: Path) -> list[dict[str, float | str]]:
     from gatehouse.settings import find_conf, load
 
     where = Place(settings=load(find_conf(Path(__file__).parent)), root=folder / "lakehouse")
-    with open_world(where) as world:
+    with open_world(where, "prod") as world:
         context = replace(world, project=project_over(folder)).context("prod", AS_OF, Silent())
         rows = [measured(name, steps(context)[name]) for name in PIPELINES]
         print(json.dumps(rows), flush=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-
-from filelock import FileLock
+from typing import TYPE_CHECKING
 
 from gatehouse.errors import ConfigurationError, StorageError
 from gatehouse.settings import Environment, Replay, parse_as_of
+
+if TYPE_CHECKING:
+    from gatehouse.lakehouse.store import Store
+
+_WAIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,14 +36,13 @@ class Hand:
 class Clock:
     """An environment's as-of: what was asked for, else now, or the moment its replay has reached.
 
-    `root` is the lakehouse folder, where a replay keeps that moment between commands.
+    `store` is where a replay keeps that moment between commands.
     """
 
-    def __init__(self, root: Path, environment: Environment) -> None:
-        name = f"{environment.catalog}.{environment.db_schema}"
+    def __init__(self, store: Store, environment: Environment) -> None:
         self._environment = environment
-        self._path = root / "state" / f"{name}.json"
-        self._lock = root / "locks" / f"{name}.clock.lock"
+        self._store = store
+        self._name = clock_name(*environment.place)
 
     def read(self, asked: str | None) -> datetime:
         """The as-of of this command."""
@@ -78,8 +80,7 @@ class Clock:
                 why="How far a run moves the clock decides which data the next one sees.",
                 remedy="Add to it: replay: {start: 2013-07-01, step_days: 7, end: 2013-12-31}    (or use --as-of)",
             )
-        self._lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._lock):
+        with self._store.alone(f"{'.'.join(self._environment.place)}.clock", timeout=_WAIT_SECONDS):
             before = self._reached()
             if before is None:
                 return self._moved(None, _first_moment(replay.start), replay)
@@ -93,10 +94,7 @@ class Clock:
         reached = self._reached()
         if reached is not None and reached >= as_of:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(".part")
-        partial.write_text(json.dumps({"as_of": as_of.isoformat()}), encoding="utf-8")
-        partial.replace(self._path)
+        self._store.write(self._name, json.dumps({"as_of": as_of.isoformat()}))
 
     def _moved(self, before: datetime | None, after: datetime, replay: Replay) -> Hand:
         if before is not None and after <= before:
@@ -105,16 +103,22 @@ class Clock:
         return Hand(as_of=after, replay=replay, moved_from=before)
 
     def _reached(self) -> datetime | None:
-        try:
-            return datetime.fromisoformat(json.loads(self._path.read_text(encoding="utf-8"))["as_of"])
-        except FileNotFoundError:
+        text = self._store.read(self._name)
+        if text is None:
             return None
+        try:
+            return datetime.fromisoformat(json.loads(text)["as_of"])
         except (ValueError, KeyError, TypeError):
             raise StorageError(
-                f"{self._path} is damaged.",
+                f"{self._name} of the lakehouse is damaged.",
                 why="It holds the moment this environment has reached.",
                 remedy="Delete the file, and say --as-of once.",
             ) from None
+
+
+def clock_name(catalog: str, schema: str) -> str:
+    """What the moment that an environment's replay has reached is called in its store."""
+    return f"state/{catalog}.{schema}.json"
 
 
 def _first_moment(day: date) -> datetime:

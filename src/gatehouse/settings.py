@@ -77,7 +77,22 @@ class Environment(_Closed):
     replay: Replay | None = Field(
         default=None, description="Only with `clock: replay`; null: the first command says --as-of."
     )
+    volume: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){2}$",
+        description="On Databricks: volume of the environment's state and pages; null: gatehouse, in its schema.",
+    )
     protected: bool = Field(default=False, description="`reset` refuses, and a person is asked, where this is true.")
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Catalog and schema, which it alone may write."""
+        return self.catalog, self.db_schema
+
+    @property
+    def keeps(self) -> str:
+        """The volume of its state and pages."""
+        return self.volume or f"{self.catalog}.{self.db_schema}.gatehouse"
 
     @model_validator(mode="after")
     def _only_a_replay_has_steps(self) -> Environment:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from gatehouse.cli import main
 from gatehouse.clock import Clock, Hand
 from gatehouse.errors import ConfigurationError, StorageError
+from gatehouse.lakehouse.store import FolderStore
 from gatehouse.settings import Environment, Replay
 
 WEEKS = Replay(start=date(2013, 7, 1), step_days=7, end=date(2013, 7, 20))
@@ -27,7 +28,7 @@ def replaying(replay: Replay | None = WEEKS, schema: str = "main") -> Environmen
 
 
 def test_a_replay_begins_at_its_start_and_no_command_has_to_say_where(tmp_path: Path) -> None:
-    clock = Clock(tmp_path, replaying())
+    clock = Clock(FolderStore(tmp_path), replaying())
 
     assert clock.read(None) == july(1)
     assert clock.stand() == Hand(as_of=july(1), replay=WEEKS)
@@ -35,7 +36,7 @@ def test_a_replay_begins_at_its_start_and_no_command_has_to_say_where(tmp_path: 
 
 
 def test_it_advances_to_its_start_then_by_a_step_and_stays_at_its_end(tmp_path: Path) -> None:
-    hands = [Clock(tmp_path, replaying()).advance() for _ in range(5)]
+    hands = [Clock(FolderStore(tmp_path), replaying()).advance() for _ in range(5)]
 
     assert [(h.moved_from, h.as_of, h.ended) for h in hands] == [
         (None, july(1), False),
@@ -44,11 +45,11 @@ def test_it_advances_to_its_start_then_by_a_step_and_stays_at_its_end(tmp_path: 
         (july(15), july(20), True),
         (None, july(20), True),
     ]
-    assert Clock(tmp_path, replaying()).read(None) == july(20)
+    assert Clock(FolderStore(tmp_path), replaying()).read(None) == july(20)
 
 
 def test_it_goes_on_from_where_a_command_left_it_and_never_back(tmp_path: Path) -> None:
-    clock = Clock(tmp_path, replaying())
+    clock = Clock(FolderStore(tmp_path), replaying())
     clock.keep(july(10))
     clock.keep(july(3))
 
@@ -56,7 +57,7 @@ def test_it_goes_on_from_where_a_command_left_it_and_never_back(tmp_path: Path) 
 
 
 def test_a_command_that_was_told_a_later_moment_than_the_end_is_not_taken_back(tmp_path: Path) -> None:
-    clock = Clock(tmp_path, replaying())
+    clock = Clock(FolderStore(tmp_path), replaying())
     clock.keep(july(25))
 
     assert clock.advance() == Hand(as_of=july(25), replay=WEEKS)
@@ -64,17 +65,17 @@ def test_a_command_that_was_told_a_later_moment_than_the_end_is_not_taken_back(t
 
 
 def test_what_is_asked_for_goes_first(tmp_path: Path) -> None:
-    assert Clock(tmp_path, replaying()).read("2013-03-04T06:00") == datetime(2013, 3, 4, 6, tzinfo=UTC)
+    assert Clock(FolderStore(tmp_path), replaying()).read("2013-03-04T06:00") == datetime(2013, 3, 4, 6, tzinfo=UTC)
 
 
 def test_environments_in_other_schemas_stand_elsewhere(tmp_path: Path) -> None:
-    Clock(tmp_path, replaying()).keep(july(10))
+    Clock(FolderStore(tmp_path), replaying()).keep(july(10))
 
-    assert Clock(tmp_path, replaying(schema="other")).read(None) == july(1)
+    assert Clock(FolderStore(tmp_path), replaying(schema="other")).read(None) == july(1)
 
 
 def test_the_clock_of_the_machine_is_not_moved(tmp_path: Path) -> None:
-    clock = Clock(tmp_path, Environment(catalog="prod"))
+    clock = Clock(FolderStore(tmp_path), Environment(catalog="prod"))
 
     hand = clock.advance()
 
@@ -84,7 +85,7 @@ def test_the_clock_of_the_machine_is_not_moved(tmp_path: Path) -> None:
 
 
 def test_a_replay_without_steps_wants_to_be_told(tmp_path: Path) -> None:
-    clock = Clock(tmp_path, replaying(None))
+    clock = Clock(FolderStore(tmp_path), replaying(None))
 
     with pytest.raises(ConfigurationError, match="no command has said yet where it stands"):
         clock.read(None)
@@ -94,11 +95,14 @@ def test_a_replay_without_steps_wants_to_be_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"as_of": 3}', '{"as_of": "soon"}'])
 def test_a_damaged_state_is_not_taken_for_none(tmp_path: Path, content: str) -> None:
-    Clock(tmp_path, replaying()).keep(july(8))
+    Clock(FolderStore(tmp_path), replaying()).keep(july(8))
     (state,) = (tmp_path / "state").iterdir()
     state.write_text(content)
 
-    for act in (Clock(tmp_path, replaying()).advance, lambda: Clock(tmp_path, replaying()).keep(july(9))):
+    for act in (
+        Clock(FolderStore(tmp_path), replaying()).advance,
+        lambda: Clock(FolderStore(tmp_path), replaying()).keep(july(9)),
+    ):
         with pytest.raises(StorageError, match="is damaged"):
             act()
 

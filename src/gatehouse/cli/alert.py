@@ -49,8 +49,8 @@ def command(
     provider = provider_of(where.settings.root)
     issues: Issues | None = None if provider.name == "none" else provider
     if webhook_url_env is not None:
-        memory = where.root / "state" / f"{environment.catalog}.{environment.db_schema}.alerts.json"
-        issues = Webhook(_sender(webhook_url_env), memory)
+        memory = f"state/{'.'.join(environment.place)}.alerts.json"
+        issues = Webhook(_sender(webhook_url_env), where.platform(env).store, memory)
     run = provider.run()
     with open_context(where, env, as_of=as_of, progress=TerminalProgress()) as context:
         told = alert(context, issues, run=run.url or run.id)

@@ -27,13 +27,12 @@ def command(found: dict[str, Path | None], env: str, advance: bool, as_json: boo
     """Advancing twice is two steps: a workflow does it once a run."""
     from gatehouse.cli.display import echo_json
     from gatehouse.cli.world import make_folder, place
-    from gatehouse.clock import Clock
 
     where = place(found)
     environment = where.settings.environment(env)
     if advance and environment.clock == "replay":
         make_folder(where.root)
-    clock = Clock(where.root, environment)
+    clock = where.clock(env)
     hand = clock.advance() if advance else clock.stand()
     if as_json:
         echo_json(

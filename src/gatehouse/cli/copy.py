@@ -33,16 +33,15 @@ def command(
     """The chain of records goes on: the audit log says where it comes from and who approved it there."""
     from gatehouse.cli.display import TerminalProgress, echo_json
     from gatehouse.cli.world import open_world, place
-    from gatehouse.clock import Clock
     from gatehouse.gates.identity import git_config_of, local_identity
     from gatehouse.pipelines.takeover import take_over
 
     where = place(found)
-    moment = Clock(where.root, where.settings.environment(env)).read(as_of)
+    moment = where.clock(env).read(as_of)
     where.settings.environment(origin)
     actor = local_identity(as_name, git_config_of(Path.cwd()))
     progress = TerminalProgress()
-    with open_world(where) as world:
+    with open_world(where, env) as world:
         here, there = world.context(env, moment, progress), world.context(origin, moment, progress)
         copied = take_over(here, there, there.registry.get(there.model, version), actor=actor)
     if as_json:

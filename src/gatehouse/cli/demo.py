@@ -33,7 +33,7 @@ def command(found: dict[str, Path | None], picture: Path | None) -> None:
     from gatehouse.cli.world import open_world, place
 
     console = Console(highlight=False, record=picture is not None, width=100 if picture is not None else None)
-    with open_world(place(found)) as world:
+    with open_world(place(found), "prod") as world:
         # A picture is of what happened; the seconds of every step go to the terminal only.
         progress = TerminalProgress() if picture is not None else TerminalProgress(console)
         Story(world, console, progress).tell()

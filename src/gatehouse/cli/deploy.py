@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(found: dict[str, Path | None], env: str, ref: str | None, as_name: str | None, as_json: bool) -> None:
     """Entered in the audit log: commit, ref, digest of the training code, who."""
+    from dataclasses import replace
+
     from gatehouse.cli.acting import acting
     from gatehouse.cli.display import TerminalProgress, echo_json
     from gatehouse.cli.telling import provider_of, tell
-    from gatehouse.cli.world import Place, World, open_world, place
-    from gatehouse.clock import Clock
+    from gatehouse.cli.world import Place, open_world, place
     from gatehouse.pipelines.deployment import deploy
     from gatehouse.reports.gfm import escaped
 
@@ -42,19 +43,12 @@ def command(found: dict[str, Path | None], env: str, ref: str | None, as_name: s
     provider = provider_of(where.settings.root)
     name = _printable(provider.run().ref if ref is None else ref)
     actor, progress = acting(provider, as_name), TerminalProgress()
-    moment = Clock(where.root, where.settings.environment(env)).read(None)
+    moment = where.clock(env).read(None)
     try:
-        with open_world(where) as world:
+        with open_world(where, env) as world:
 
             def elsewhere(settings: Settings, other: str, at: datetime) -> Context:
-                aside = World(
-                    place=Place(settings=settings, root=where.root),
-                    engine=world.engine,
-                    spark=world.spark,
-                    project=world.project,
-                    code=world.code,
-                    clock=world.clock,
-                )
+                aside = replace(world, place=Place(settings=settings, root=where.root))
                 return aside.context(other, at, progress)
 
             deployed = deploy(world.context(env, moment, progress), elsewhere, ref=name, actor=actor)

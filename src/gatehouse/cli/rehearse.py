@@ -96,7 +96,7 @@ def command(
         with (
             _terminable(),
             rehearsal_schema(
-                where.root, where.settings, wanted, clock=lambda: datetime.now(UTC), progress=progress
+                where.platform(env), where.settings, wanted, clock=lambda: datetime.now(UTC), progress=progress
             ) as claimed,
         ):
             _rehearse(where, claimed, env, moment, steps, progress)
@@ -123,7 +123,7 @@ def _rehearse(where: Place, claimed: Ephemeral, env: str, moment: datetime, step
     from gatehouse.cli.world import Place, open_world
     from gatehouse.pipelines.rehearsal import play
 
-    with open_world(Place(settings=claimed.settings, root=where.root)) as world:
+    with open_world(Place(settings=claimed.settings, root=where.root), env) as world:
         play(lambda at: world.context(env, at, progress), moment, steps)
 
 
@@ -151,14 +151,12 @@ def _show(rehearsal: Rehearsal) -> None:
 
 def _moment(where: Place, env: str, as_of: str | None) -> datetime:
     """A date that the data have: where other environments live in the past, their past."""
-    from gatehouse.clock import Clock
-
     environment = where.settings.environment(env)
     if as_of is None and environment.clock == "now":
         others = where.settings.environments.environments.values()
         starts = [other.replay.start for other in others if other.replay is not None]
         as_of = max(starts).isoformat() if starts else None
-    return Clock(where.root, environment).read(as_of)
+    return where.clock(env).read(as_of)
 
 
 def _new_name() -> str:

@@ -35,5 +35,5 @@ def command(found: dict[str, Path | None], env: str, yes: bool, protected: bool)
             abort=True,
         )
     progress = TerminalProgress()
-    reset_environment(where.root, environment, progress)
+    reset_environment(where.platform(env), environment, progress)
     click.echo(f"{env} is empty.")

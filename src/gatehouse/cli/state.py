@@ -133,28 +133,25 @@ def _ref(where: Place, env: str) -> PointerRef:
 def _standing(where: Place, env: str) -> Callable[[], Standing]:
     """What people want to know of a state: read without starting an engine."""
     from gatehouse.cli.world import load_project
-    from gatehouse.clock import Clock
-    from gatehouse.lakehouse.audit import anchor_path
-    from gatehouse.lakehouse.tracking import open_tracking
+    from gatehouse.lakehouse.audit import anchor_name
     from gatehouse.state.passing import Standing
 
-    environment = where.settings.environment(env)
+    environment, platform = where.settings.environment(env), where.platform(env)
     model = f"{environment.catalog}.{environment.db_schema}.{load_project(where.settings).name}"
 
     def read() -> Standing:
         champion = None
         if (where.root / "mlflow.db").is_file():
-            registry = open_tracking(where.root, experiment=model).registry(writable=[])
-            champion = registry.by_alias(model, "champion")
-        anchor = anchor_path(where.root, environment.catalog, environment.db_schema)
+            champion = platform.registry(writable=[]).by_alias(model, "champion")
+        anchor = platform.store.read(anchor_name(*environment.place))
         try:
-            clock = Clock(where.root, environment).read(None).isoformat()
+            clock = where.clock(env).read(None).isoformat()
         except ConfigurationError:  # a replay that has not begun
             clock = None
         return Standing(
             champion=champion.version if champion else None,
             clock=clock,
-            audit=json.loads(anchor.read_text(encoding="utf-8")) if anchor.is_file() else None,
+            audit=json.loads(anchor) if anchor else None,
         )
 
     return read

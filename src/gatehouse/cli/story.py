@@ -70,7 +70,7 @@ class Story:
             challenger = self._challenger(later, process)
             self._turned_away(later, challenger, process)
         self._rollback(later)
-        Clock(later.root, later.environment).keep(challenged)  # what is tried next begins where the story ended
+        Clock(later.store, later.environment).keep(challenged)  # what is tried next begins where the story ended
         self._close(later, time.perf_counter() - begin)
 
     def _at(self, env: str, moment: datetime) -> Context:

@@ -33,7 +33,7 @@ def command(found: dict[str, Path | None], env: str, older_than_hours: int | Non
     where = place(found)
     where.settings.environment(env)
     older_than = None if older_than_hours is None else timedelta(hours=older_than_hours)
-    swept = sweep(where.root, env, now=datetime.now(UTC), older_than=older_than, progress=TerminalProgress())
+    swept = sweep(where.platform(env), env, now=datetime.now(UTC), older_than=older_than, progress=TerminalProgress())
     if as_json:
         echo_json(
             {

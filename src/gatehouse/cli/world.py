@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatehouse.clock import Clock
-from gatehouse.errors import ConfigurationError, GatehouseError, PlatformError, StorageError
+from gatehouse.errors import ConfigurationError, GatehouseError, StorageError
 from gatehouse.settings import Settings, find_conf, load, read_file
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from gatehouse.code_version import CodeVersion
-    from gatehouse.lakehouse.session import Engine
+    from gatehouse.lakehouse.platform import Platform
     from gatehouse.pipelines.clean_process import CleanProcess
     from gatehouse.pipelines.context import Context
     from gatehouse.progress import Progress
@@ -33,6 +33,21 @@ class Place:
 
     settings: Settings
     root: Path
+
+    def platform(self, env: str) -> Platform:
+        """Where an environment lives."""
+        environment = self.settings.environment(env)
+        if environment.platform == "databricks":
+            from gatehouse.lakehouse.workspace import WorkspacePlatform
+
+            return WorkspacePlatform(self.root, volume=environment.keeps)
+        from gatehouse.lakehouse.embedded import Embedded
+
+        return Embedded(self.root)
+
+    def clock(self, env: str) -> Clock:
+        """Where an environment stands in time."""
+        return Clock(self.platform(env).store, self.settings.environment(env))
 
 
 def place(found: dict[str, Path | None]) -> Place:
@@ -86,10 +101,10 @@ def _place_in(root: Path, error: Exception) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class World:
-    """One Spark session and one tracking store for as many environments as a command needs."""
+    """One platform and one Spark session, for as many environments of that platform as a command needs."""
 
     place: Place
-    engine: Engine
+    platform: Platform
     spark: SparkSession
     project: Project
     code: CodeVersion
@@ -98,30 +113,28 @@ class World:
     def context(self, env: str, as_of: datetime, progress: Progress) -> Context:
         """One environment at one moment, with the rights it has: it writes its own catalog and schema, nothing else."""
         from gatehouse.gates.policy import Policy
-        from gatehouse.lakehouse.tables import DeltaTables
-        from gatehouse.lakehouse.tracking import open_tracking
         from gatehouse.pipelines.context import Context
 
-        settings, root = self.place.settings, self.place.root
-        environment = settings.environment(env)
-        if environment.platform != "local":
-            raise PlatformError(
-                f"{env} lives on {environment.platform}, which this version does not drive yet.",
-                why="Only the embedded lakehouse is wired.",
-                remedy="Set platform: local in conf/environments.yml.",
+        settings, environment = self.place.settings, self.place.settings.environment(env)
+        platform = self.place.platform(env)
+        if platform.name != self.platform.name:
+            raise ConfigurationError(
+                f"{env} lives on {platform.name}, and this command works on {self.platform.name}.",
+                why="One session sees the tables of one platform.",
+                remedy="Give both environments the same `platform` in conf/environments.yml.",
             )
-        mine = (environment.catalog, environment.db_schema)
-        tracking = open_tracking(root, experiment=".".join((*mine, self.project.name)))
+        mine = [environment.place]
         return Context(
             project=self.project,
             settings=settings,
             name=env,
             environment=environment,
             spark=self.spark,
-            tables=DeltaTables(self.spark, self.engine, root, writable=[mine]),
-            tracking=tracking,
-            registry=tracking.registry(writable=[mine]),
-            root=root,
+            tables=platform.tables(self.spark, writable=mine),
+            tracking=platform.tracking(environment.place, self.project.name),
+            registry=platform.registry(writable=mine),
+            platform=platform,
+            root=platform.root,
             as_of=as_of,
             clock=self.clock,
             code=self.code,
@@ -131,29 +144,23 @@ class World:
 
 
 @contextmanager
-def open_world(where: Place) -> Iterator[World]:
-    """Start the engine, and stop it again whatever happens; Ctrl-C stops a running query first."""
+def open_world(where: Place, env: str) -> Iterator[World]:
+    """Start the engine of an environment's platform, and stop it again whatever happens."""
     from gatehouse.code_version import code_version
-    from gatehouse.lakehouse.session import close_session, installed_engine, interruptible, open_session
 
-    settings = where.settings
+    settings, platform = where.settings, where.platform(env)
     project = load_project(settings)
     make_folder(where.root)
-    engine = installed_engine()
     catalogs = list(dict.fromkeys(e.catalog for e in settings.environments.environments.values()))
-    spark = open_session(engine, catalogs=catalogs)
-    try:
-        with interruptible(spark):
-            yield World(
-                place=where,
-                engine=engine,
-                spark=spark,
-                project=project,
-                code=code_version(settings.environments.project.partition(":")[0], settings.root),
-                clock=lambda: datetime.now(UTC),
-            )
-    finally:
-        close_session(spark)
+    with platform.session(catalogs) as spark:
+        yield World(
+            place=where,
+            platform=platform,
+            spark=spark,
+            project=project,
+            code=code_version(settings.environments.project.partition(":")[0], settings.root),
+            clock=lambda: datetime.now(UTC),
+        )
 
 
 def clean_process(where: Place) -> CleanProcess:
@@ -167,9 +174,9 @@ def clean_process(where: Place) -> CleanProcess:
 @contextmanager
 def open_context(where: Place, env: str, *, as_of: str | None, progress: Progress) -> Iterator[Context]:
     """The world of one environment; a replay's clock moves on if all went well."""
-    clock = Clock(where.root, where.settings.environment(env))
+    clock = where.clock(env)
     moment = clock.read(as_of)
-    with open_world(where) as world:
+    with open_world(where, env) as world:
         yield world.context(env, moment, progress)
     clock.keep(moment)
 
@@ -181,7 +188,7 @@ def look(found: dict[str, Path | None], env: str) -> Iterator[Context]:
 
     where = place(found)
     where.settings.environment(env)
-    with open_world(where) as world:
+    with open_world(where, env) as world:
         yield world.context(env, datetime(9000, 1, 1, tzinfo=UTC), Silent())
 
 

@@ -16,14 +16,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from gatehouse.errors import AliasMoved, GatehouseError, Refused, RegistryUnavailable, StateError
 from gatehouse.gates.identity import Identity
 from gatehouse.lakehouse.audit import AuditLog, Entry
-from gatehouse.lakehouse.locks import writer_lock
 from gatehouse.lakehouse.registry import ModelRegistry
+from gatehouse.lakehouse.store import Store
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous_champion"
 _BEGUN, _DONE, _UNDONE = "move_begun", "move_done", "move_undone"
@@ -83,14 +82,14 @@ class Gatekeeper:
         audit: AuditLog,
         model: str,
         *,
-        root: Path,
+        store: Store,
         smoke: Callable[[str], str | None],
         lock_timeout: float = 120,
     ) -> None:
         self._registry = registry
         self._audit = audit
         self._model = model
-        self._locks = root / "locks"
+        self._store = store
         self._smoke = smoke
         self._lock_timeout = lock_timeout
 
@@ -198,7 +197,7 @@ class Gatekeeper:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        with writer_lock(self._locks, f"{self._model}.aliases", timeout=self._lock_timeout):
+        with self._store.alone(f"{self._model}.aliases", timeout=self._lock_timeout):
             yield
 
     def _refuse_broken_log(self) -> None:

@@ -11,11 +11,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatehouse.errors import DataError, StateError, StorageError
-from gatehouse.lakehouse import canonical, delta_log
+from gatehouse.lakehouse import canonical
 from gatehouse.lakehouse.audit_chain import (
     CLOCK_TOLERANCE,
     Head,
@@ -27,18 +26,16 @@ from gatehouse.lakehouse.audit_chain import (
     verify_tail,
 )
 from gatehouse.lakehouse.failures import first_line
-from gatehouse.lakehouse.locks import writer_lock
 from gatehouse.lakehouse.table_types import TableName
 from gatehouse.project import Column, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from gatehouse.lakehouse.tables import DeltaTables
+    from gatehouse.lakehouse.store import Store
+    from gatehouse.lakehouse.table_port import Tables
 
-__all__ = ["AUDIT_LOG", "AuditLog", "Entry", "Head", "Verification", "anchor_path"]
-
-_APPEND_ONLY = "delta.appendOnly"
+__all__ = ["AUDIT_LOG", "AuditLog", "Entry", "Head", "Verification", "anchor_name"]
 
 AUDIT_LOG = Table(
     name="audit_log",
@@ -90,25 +87,24 @@ class Entry:
 
 
 class AuditLog:
-    """The log of one environment, in the table `name` of the lakehouse at `root`. `clock` gives the moment of an entry.
+    """The log of one environment, in the table `name`, its anchor in `store`. `clock` gives the moment of an entry.
 
     Every method raises StorageError if the table or its anchor cannot be read.
     """
 
     def __init__(
         self,
-        tables: DeltaTables,
+        tables: Tables,
         name: TableName,
         *,
-        root: Path,
+        store: Store,
         clock: Callable[[], datetime],
         lock_timeout: float = 60,
     ) -> None:
         self._tables = tables
         self._name = name
-        self._folder = root / "tables" / name.catalog / name.schema / name.table
-        self._locks = root / "locks"
-        self._anchor = anchor_path(root, name.catalog, name.schema)
+        self._store = store
+        self._anchor = anchor_name(name.catalog, name.schema)
         self._clock = clock
         self._lock_timeout = lock_timeout
 
@@ -138,7 +134,7 @@ class AuditLog:
             "key": key,
             "details": canonical.dumps(details or {}),
         }
-        with writer_lock(self._locks, f"{self._name}.chain", timeout=self._lock_timeout):
+        with self._store.alone(f"{self._name}.chain", timeout=self._lock_timeout):
             last = self._last()
             if key is not None and (known := self._with_key(key)) is not None:
                 return _entry(_the_same_act(known, act))
@@ -194,9 +190,7 @@ class AuditLog:
 
     def _make_table(self) -> None:
         self._tables.create(self._name, AUDIT_LOG)
-        table = delta_log.opened(self._name, self._folder)
-        if table.metadata().configuration.get(_APPEND_ONLY) != "true":
-            table.alter.set_table_properties({_APPEND_ONLY: "true"}, raise_if_not_exists=False)
+        self._tables.append_only(self._name)
 
     def _with_key(self, key: str) -> Row | None:
         from pyspark.sql import functions as F
@@ -233,35 +227,26 @@ class AuditLog:
         return spark.createDataFrame([tuple(row[n] for n in AUDIT_LOG.names)], schema)
 
     def _read_anchor(self) -> Head | None:
-        try:
-            content = json.loads(self._anchor.read_text(encoding="utf-8"))
-            return Head(seq=int(content["seq"]), hash=str(content["hash"]))
-        except FileNotFoundError:
+        text = self._store.read(self._anchor)
+        if text is None:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        try:
+            content = json.loads(text)
+            return Head(seq=int(content["seq"]), hash=str(content["hash"]))
+        except (ValueError, KeyError, TypeError) as error:
             raise StorageError(
-                f"The anchor of the audit log, audit/{self._anchor.name}, cannot be read: {error}",
+                f"The anchor of the audit log, {self._anchor}, cannot be read: {error}",
                 why="It alone shows whether entries were removed at the log's end.",
                 remedy="Restore it from a copy, then run gatehouse audit verify.",
             ) from error
 
     def _move_anchor(self, head: Head) -> None:
-        partial = self._anchor.with_suffix(".part")
-        try:
-            partial.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(canonical.dumps({"seq": head.seq, "hash": head.hash}), encoding="utf-8")
-            partial.replace(self._anchor)
-        except OSError as error:
-            raise StorageError(
-                f"The anchor of the audit log, audit/{self._anchor.name}, cannot be written: {error}",
-                why=f"Entry {head.seq} is in the log; without its anchor nobody would notice if it were removed.",
-                remedy="Free space, or make the lakehouse folder writable, and run the same command again.",
-            ) from error
+        self._store.write(self._anchor, canonical.dumps({"seq": head.seq, "hash": head.hash}))
 
 
-def anchor_path(root: Path, catalog: str, schema: str) -> Path:
-    """Where the anchor of an environment's log lies; whoever resets the environment removes it with the tables."""
-    return root / "audit" / f"{catalog}.{schema}.json"
+def anchor_name(catalog: str, schema: str) -> str:
+    """What the anchor of an environment's log is called in its store; whoever throws the tables away removes it."""
+    return f"audit/{catalog}.{schema}.json"
 
 
 def _the_same_act(known: Row, act: Mapping[str, Any]) -> Row:

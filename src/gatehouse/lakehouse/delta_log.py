@@ -106,6 +106,12 @@ def evolve(name: TableName, table: DeltaTable, declaration: Table) -> None:
         table.alter.set_table_properties(properties, raise_if_not_exists=False)
 
 
+def set_property(table: DeltaTable, key: str, value: str) -> None:
+    """Set a property of Delta's own; commits nothing if it is set already."""
+    if table.metadata().configuration.get(key) != value:
+        table.alter.set_table_properties({key: value}, raise_if_not_exists=False)
+
+
 def check_evolution(name: TableName, table: DeltaTable, declaration: Table) -> None:
     """Raise TableMismatch for everything about a stored table that adding columns cannot mend."""
     stored = {field.name: field for field in table.schema().fields}

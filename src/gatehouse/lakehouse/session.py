@@ -56,7 +56,7 @@ _open: list[_Open] = []
 
 def installed_engine() -> Engine:
     """The engine whose distribution provides `pyspark` here; PlatformError says how to install one."""
-    if os.environ.get("DATABRICKS_RUNTIME_VERSION"):
+    if _inside_a_job():
         return Engine.DATABRICKS
     for module, engine in (
         ("pysail", Engine.SAIL),
@@ -88,11 +88,7 @@ def open_session(engine: Engine, *, catalogs: Sequence[str]) -> SparkSession:
 
         spark, server = start_jvm(), None
     else:
-        raise PlatformError(
-            "The embedded lakehouse does not run on databricks-connect.",
-            why="Its tables are folders of this machine, which a cluster cannot see.",
-            remedy="uv sync --group sail    (the embedded engine)",
-        )
+        spark, server = _start_databricks(), None
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     _open.append(_Open(engine=engine, catalogs=frozenset(catalogs), spark=spark, server=server))
     return spark
@@ -104,7 +100,8 @@ def close_session(spark: SparkSession) -> None:
         opened.uses -= 1
         if opened.uses == 0:
             _open.remove(opened)
-            opened.spark.stop()  # before the server: a server stopped under an open session never returns
+            if not _inside_a_job():  # whose session is not ours to end
+                opened.spark.stop()  # before the server: a server stopped under an open session never returns
             if opened.server is not None:
                 opened.server.stop()
 
@@ -143,6 +140,29 @@ def interruptible(spark: SparkSession, *, grace: float = 5.0) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+def _inside_a_job() -> bool:
+    return bool(os.environ.get("DATABRICKS_RUNTIME_VERSION"))
+
+
+def _start_databricks() -> SparkSession:
+    """The session that a job has, or that SPARK_REMOTE leads to, or one of databricks-connect."""
+    from pyspark.sql import SparkSession
+
+    if _inside_a_job() or os.environ.get("SPARK_REMOTE"):
+        return SparkSession.builder.getOrCreate()
+    try:
+        from databricks.connect import DatabricksSession  # type: ignore[import-untyped, unused-ignore]
+    except ImportError as error:
+        raise PlatformError(
+            "databricks-connect is not installed, and this environment lives on Databricks.",
+            why="Its tables are in Unity Catalog, which the embedded engine does not reach.",
+            remedy="uv sync --no-group sail --group databricks    (it needs Python 3.12)",
+        ) from error
+    builder = DatabricksSession.builder
+    session: SparkSession = (builder if os.environ.get("DATABRICKS_CLUSTER_ID") else builder.serverless()).getOrCreate()
+    return session
 
 
 def _end_at_once() -> NoReturn:

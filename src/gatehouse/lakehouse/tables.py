@@ -95,6 +95,11 @@ class DeltaTables:
             else:
                 delta_log.create(name, path, table)
 
+    def append_only(self, name: TableName) -> None:
+        """From now on rows can be added and not changed, by engines that honour Delta's `appendOnly`."""
+        with self._writing(name.catalog, name.schema, f"protect {name}"):
+            delta_log.set_property(delta_log.opened(name, self._path(name)), "delta.appendOnly", "true")
+
     def read(self, name: TableName, *, version: int | None = None) -> DataFrame:
         """The rows of one version, by default what is the last one now. StateError if there is no such version."""
         with translated(f"read {name}"):

@@ -6,10 +6,10 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from gatehouse.errors import StorageError
+from gatehouse.lakehouse.store import Store
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.reporting import read
 from gatehouse.pipelines.standing import warnings_of
@@ -64,11 +64,13 @@ def _key(context: Context, cause: str) -> str:
 class Webhook:
     """Posts what has changed: {"key", "state": "open" or "settled", "title", "text"}.
 
-    `memory` is a file that holds what was said, so that a cause that lasts is told once, and again when it changes.
+    `memory` names a text of the store that holds what was said, so that a cause that lasts is told once, and again
+    when it changes.
     """
 
-    def __init__(self, send: Send, memory: Path) -> None:
+    def __init__(self, send: Send, store: Store, memory: str) -> None:
         self._send = send
+        self._store = store
         self._memory = memory
 
     def raise_issue(self, key: str, title: str, body: str) -> str:
@@ -92,10 +94,8 @@ class Webhook:
 
     def _said(self) -> dict[str, str]:
         try:
-            return dict(json.loads(self._memory.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return {}
-        except (ValueError, TypeError, OSError) as error:
+            return dict(json.loads(self._store.read(self._memory) or "{}"))
+        except (ValueError, TypeError) as error:
             raise StorageError(
                 f"{self._memory} is damaged: {error}",
                 why="It says which alerts are open.",
@@ -103,7 +103,4 @@ class Webhook:
             ) from None
 
     def _keep(self, said: Mapping[str, str]) -> None:
-        self._memory.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._memory.with_suffix(".part")
-        partial.write_text(json.dumps(said, sort_keys=True), encoding="utf-8")
-        partial.replace(self._memory)
+        self._store.write(self._memory, json.dumps(said, sort_keys=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from gatehouse.code_version import CodeVersion
     from gatehouse.gates.policy import Policy
     from gatehouse.lakehouse.audit import AuditLog
+    from gatehouse.lakehouse.platform import Platform
     from gatehouse.lakehouse.registry import ModelRegistry
-    from gatehouse.lakehouse.tables import DeltaTables, TableName
+    from gatehouse.lakehouse.store import Store
+    from gatehouse.lakehouse.table_port import Tables
+    from gatehouse.lakehouse.table_types import TableName
     from gatehouse.lakehouse.tracking import Tracking
     from gatehouse.progress import Progress
     from gatehouse.project import Project
@@ -27,16 +30,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
-    """One environment at one moment. `root` is the lakehouse folder; `clock` tells the machine's time, for records."""
+    """One environment at one moment. `clock` tells the machine's time, for records.
+
+    `root` is a folder of this machine, for pages and what is fetched; on a laptop it is the lakehouse.
+    """
 
     project: Project
     settings: Settings
     name: str
     environment: Environment
     spark: SparkSession
-    tables: DeltaTables
+    tables: Tables
     tracking: Tracking
     registry: ModelRegistry
+    platform: Platform
     root: Path
     as_of: datetime
     clock: Callable[[], datetime]
@@ -54,6 +61,11 @@ class Context:
         return self._named(self.settings.environment(origin) if origin else self.environment, table)
 
     @property
+    def store(self) -> Store:
+        """What this environment keeps beside its tables."""
+        return self.platform.store
+
+    @property
     def now(self) -> datetime:
         """The machine's time, UTC, in whole seconds."""
         return self.clock().replace(microsecond=0)
@@ -63,7 +75,7 @@ class Context:
         """This environment's audit log."""
         from gatehouse.lakehouse.audit import AUDIT_LOG, AuditLog
 
-        return AuditLog(self.tables, self.own(AUDIT_LOG.name), root=self.root, clock=self.clock)
+        return AuditLog(self.tables, self.own(AUDIT_LOG.name), store=self.store, clock=self.clock)
 
     @property
     def model(self) -> str:
@@ -81,22 +93,20 @@ class Context:
     @contextmanager
     def alone(self, pipeline: str) -> Iterator[None]:
         """Holds this pipeline of this environment for one process; Busy for everybody else."""
-        from filelock import FileLock, Timeout
-
-        path = self.root / "locks" / f"{self.environment.catalog}.{self.environment.db_schema}.{pipeline}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(path, timeout=0):
-                yield
-        except Timeout:
-            raise Busy(
-                f"The {pipeline} pipeline is already running in {self.name}.",
-                why="Two runs over one window would do the same work twice and wait for each other's writes.",
-                remedy="Wait until the other run has ended, then run the same command again.",
-            ) from None
+        subject = ".".join((*self.environment.place, pipeline))
+        with ExitStack() as held:
+            try:
+                held.enter_context(self.store.alone(subject, timeout=0))
+            except Busy:
+                raise Busy(
+                    f"The {pipeline} pipeline is already running in {self.name}.",
+                    why="Two runs over one window would do the same work twice and wait for each other's writes.",
+                    remedy="Wait until the other run has ended, then run the same command again.",
+                ) from None
+            yield
 
     @staticmethod
     def _named(environment: Environment, table: str) -> TableName:
-        from gatehouse.lakehouse.tables import TableName
+        from gatehouse.lakehouse.table_types import TableName
 
         return TableName(environment.catalog, environment.db_schema, table)

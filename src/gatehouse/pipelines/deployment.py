@@ -219,7 +219,7 @@ def _rescore(context: Context, elsewhere: Elsewhere, champion: Version) -> Resco
         }
     )
     with ephemeral_schema(
-        context.root, context.settings, wanted, aside, called=schema, clock=context.clock, progress=context.progress
+        context.platform, context.settings, wanted, aside, called=schema, clock=context.clock, progress=context.progress
     ) as claimed:
         try:
             logged, moment = _newest_logged(context, champion)

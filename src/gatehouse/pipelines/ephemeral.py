@@ -1,27 +1,26 @@
 """Schemas that live as long as a rehearsal: claimed by one process, dropped afterwards, kept for a while if it failed.
 
     rehearsals/CATALOG.SCHEMA.json    the marker: whose it is, since when, and when it may go
-    rehearsals/CATALOG.SCHEMA.lock    held while the rehearsal runs; the operating system frees it when a process dies
 
-A schema without a marker is never touched. Nobody may write a kept one: it is no environment of conf/.
+A lock is held while the rehearsal runs, which the operating system frees when a process dies. A schema without a marker
+is never touched. Nobody may write a kept one: it is no environment of conf/.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gatehouse.errors import Busy, GatehouseError, Interrupted, PlatformError, Refused, StorageError, UsageError
+from gatehouse.errors import Busy, GatehouseError, Interrupted, Refused, StorageError, UsageError
+from gatehouse.lakehouse.platform import Platform
+from gatehouse.lakehouse.store import Store
 from gatehouse.lakehouse.table_types import NAME
 from gatehouse.pipelines.reset import reset_environment
 from gatehouse.progress import Progress
@@ -39,7 +38,7 @@ class Marker(BaseModel):
     environment: str
     catalog: str
     db_schema: str
-    experiment: str
+    project: str
     commit: str
     started_at: datetime
     expires_at: datetime
@@ -49,6 +48,11 @@ class Marker(BaseModel):
     def place(self) -> str:
         """`catalog.schema`."""
         return f"{self.catalog}.{self.db_schema}"
+
+    @property
+    def name(self) -> str:
+        """What the marker is called in the store."""
+        return f"{FOLDER}/{self.place}.json"
 
 
 @dataclass(slots=True)
@@ -85,7 +89,7 @@ class Swept:
 
 @contextmanager
 def rehearsal_schema(
-    root: Path, settings: Settings, wanted: Wanted, *, clock: Callable[[], datetime], progress: Progress
+    platform: Platform, settings: Settings, wanted: Wanted, *, clock: Callable[[], datetime], progress: Progress
 ) -> Iterator[Ephemeral]:
     """Move an environment into a schema of its own for the body, under its name.
 
@@ -96,14 +100,14 @@ def rehearsal_schema(
     """
     environment = _moved(settings, wanted)
     with ephemeral_schema(
-        root, settings, wanted, environment, called=wanted.env, clock=clock, progress=progress
+        platform, settings, wanted, environment, called=wanted.env, clock=clock, progress=progress
     ) as claimed:
         yield claimed
 
 
 @contextmanager
 def ephemeral_schema(
-    root: Path,
+    platform: Platform,
     settings: Settings,
     wanted: Wanted,
     environment: Environment,
@@ -122,58 +126,55 @@ def ephemeral_schema(
         environment=wanted.env,
         catalog=environment.catalog,
         db_schema=environment.db_schema,
-        experiment=f"{environment.catalog}.{environment.db_schema}.{wanted.project}",
+        project=wanted.project,
         commit=wanted.commit,
         started_at=now,
         expires_at=now + wanted.keep_failed,
     )
-    lock = _claim(root, marker, progress)
+    held = _claim(platform, marker, progress)
     file = settings.environments
     environments = file.model_copy(update={"environments": {**file.environments, called: environment}})
     claimed = Ephemeral(settings.model_copy(update={"environments": environments}), environment)
     try:
         yield claimed
     except (KeyboardInterrupt, Interrupted):
-        _drop(root, marker, progress)
+        _drop(platform, marker, progress)
         raise
     except Exception as error:
         if not wanted.keep_failed:
-            _drop(root, marker, progress)
+            _drop(platform, marker, progress)
             raise
         claimed.kept_until = clock() + wanted.keep_failed
         said = error.what if isinstance(error, GatehouseError) else f"{type(error).__name__}: {error}"
-        _write(root, marker.model_copy(update={"failed": said, "expires_at": claimed.kept_until}))
+        _write(platform.store, marker.model_copy(update={"failed": said, "expires_at": claimed.kept_until}))
         raise
     else:
-        _drop(root, marker, progress)
+        _drop(platform, marker, progress)
     finally:
-        lock.release()
+        held.close()
 
 
-def sweep(root: Path, env: str, *, now: datetime, older_than: timedelta | None, progress: Progress) -> Swept:
+def sweep(platform: Platform, env: str, *, now: datetime, older_than: timedelta | None, progress: Progress) -> Swept:
     """Drop what rehearsals of an environment left behind and is past its time, or older than `older_than`.
 
     A rehearsal that runs is left alone, however long; one whose process died has no claim any more.
     """
     dropped, kept, running = [], [], []
-    for marker in _markers(root):
+    for marker in _markers(platform.store):
         if marker.environment != env:
             continue
-        lock = _lock(root, marker)
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
+            held = _alone(platform.store, marker)
+        except Busy:
             running.append(marker)
             continue
-        try:
+        with held:
             due = marker.expires_at if older_than is None else marker.started_at + older_than
             if due > now:
                 kept.append(marker)
             else:
-                _drop(root, marker, progress)
+                _drop(platform, marker, progress)
                 dropped.append(marker)
-        finally:
-            lock.release()
     return Swept(dropped=tuple(dropped), kept=tuple(kept), running=tuple(running))
 
 
@@ -185,12 +186,6 @@ def _moved(settings: Settings, wanted: Wanted) -> Environment:
             f"--schema {wanted.schema!r} cannot be the name of a schema.",
             why="It becomes a folder and stands in SQL, so it is letters, digits and underscores, 64 at most.",
             remedy=f"Write it so: --schema {_nearest(wanted.schema)}",
-        )
-    if environment.platform != "local":
-        raise PlatformError(
-            f"{wanted.env} lives on {environment.platform}, which this version does not drive yet.",
-            why="Only the embedded lakehouse is wired.",
-            remedy="Set platform: local in conf/environments.yml.",
         )
     if environment.protected:
         raise Refused(
@@ -209,7 +204,8 @@ def _moved(settings: Settings, wanted: Wanted) -> Environment:
                 remedy="Name another one, or leave --schema out.",
             )
     # What is rehearsed goes by --as-of, and proposes no options: those would lie outside the schema.
-    return environment.model_copy(update={"db_schema": wanted.schema, "clock": "now", "replay": None, "search": False})
+    aside = {"db_schema": wanted.schema, "volume": environment.keeps, "clock": "now", "replay": None, "search": False}
+    return environment.model_copy(update=aside)
 
 
 def _nearest(name: str) -> str:
@@ -217,48 +213,49 @@ def _nearest(name: str) -> str:
     return found if NAME.fullmatch(found) else f"pr_{found}"[:_LONGEST] if found else "rehearsal_1"
 
 
-def _claim(root: Path, marker: Marker, progress: Progress) -> FileLock:
+def _claim(platform: Platform, marker: Marker, progress: Progress) -> ExitStack:
     """The lock of the schema, which is empty now and marked as ours."""
-    lock = _lock(root, marker)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
+        held = _alone(platform.store, marker)
+    except Busy:
         raise Busy(
             f"A rehearsal is running in {marker.place}.",
             why="Two in one schema would overwrite each other's tables.",
             remedy="Wait until it has ended, or name another schema with --schema.",
         ) from None
     try:
-        if left := [m for m in _markers(root) if m.place.casefold() == marker.place.casefold()]:
+        if left := [m for m in _markers(platform.store) if m.place.casefold() == marker.place.casefold()]:
             progress.note(f"{left[0].place} was left behind by a rehearsal of {left[0].started_at:%Y-%m-%d %H:%M} UTC.")
-            _drop(root, left[0], progress)
-        folder = root / "tables" / marker.catalog
-        others = {f.name.casefold() for f in folder.iterdir()} if folder.is_dir() else set()
-        if marker.db_schema.casefold() in others:
+            _drop(platform, left[0], progress)
+        if platform.has_schema((marker.catalog, marker.db_schema)):
             raise Refused(
                 f"{marker.place} is there already, and no rehearsal made it.",
                 why="A rehearsal drops its schema when it is done.",
                 remedy="Name another one, or leave --schema out.",
             )
-        _write(root, marker)
+        _write(platform.store, marker)
+        platform.make_schema((marker.catalog, marker.db_schema))
     except BaseException:
-        lock.release()
+        held.close()
         raise
-    return lock
+    return held
 
 
-def _drop(root: Path, marker: Marker, progress: Progress) -> None:
+def _alone(store: Store, marker: Marker) -> ExitStack:
+    """The right to work in the schema; Busy while somebody else has it."""
+    held = ExitStack()
+    held.enter_context(store.alone(f"rehearsal-{marker.place.casefold()}", timeout=0))
+    return held
+
+
+def _drop(platform: Platform, marker: Marker, progress: Progress) -> None:
     """Tables, models, runs, pages; the marker last, so that what is interrupted is finished by whoever sweeps."""
-    from gatehouse.lakehouse.tracking import open_tracking
-
     environment = Environment(catalog=marker.catalog, schema=marker.db_schema)
     with _uninterrupted():
-        reset_environment(root, environment, progress)
-        open_tracking(root, experiment=marker.experiment).discard()
-        shutil.rmtree(root / "report" / "decisions" / marker.place, ignore_errors=True)
-        for left in (root / "locks").glob(f"{marker.place}.*"):
-            left.unlink(missing_ok=True)
-        _path(root, marker).unlink(missing_ok=True)
+        reset_environment(platform, environment, progress)
+        platform.tracking(environment.place, marker.project).discard()
+        platform.drop_schema(environment.place)
+        platform.store.delete(marker.name)
 
 
 @contextmanager
@@ -276,34 +273,20 @@ def _uninterrupted() -> Iterator[None]:
             signal.signal(kind, handler)
 
 
-def _markers(root: Path) -> list[Marker]:
-    return [_read(path) for path in sorted((root / FOLDER).glob("*.json"))]
+def _markers(store: Store) -> list[Marker]:
+    return [_read(store, f"{FOLDER}/{name}") for name in store.names(FOLDER) if name.endswith(".json")]
 
 
-def _read(path: Path) -> Marker:
+def _read(store: Store, name: str) -> Marker:
     try:
-        return Marker.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValidationError) as error:
+        return Marker.model_validate_json(store.read(name) or "")
+    except ValidationError as error:
         raise StorageError(
-            f"{path} cannot be read: {error}",
+            f"{name} cannot be read: {error}",
             why="It says which schema a rehearsal left behind; without it nobody knows that it may be dropped.",
-            remedy="Restore it, or delete it together with the schema's folder under tables/.",
+            remedy="Restore it, or delete it together with the schema's tables.",
         ) from None
 
 
-def _write(root: Path, marker: Marker) -> None:
-    path = _path(root, marker)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    partial.write_text(marker.model_dump_json(indent=1), encoding="utf-8")
-    partial.replace(path)
-
-
-def _path(root: Path, marker: Marker) -> Path:
-    return root / FOLDER / f"{marker.place}.json"
-
-
-def _lock(root: Path, marker: Marker) -> FileLock:
-    path = root / FOLDER / f"{marker.place.casefold()}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path)
+def _write(store: Store, marker: Marker) -> None:
+    store.write(marker.name, marker.model_dump_json(indent=1))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def gatekeeper(context: Context) -> Gatekeeper:
     """Who moves this environment's aliases."""
-    return Gatekeeper(context.registry, context.audit, context.model, root=context.root, smoke=smoke_test(context))
+    return Gatekeeper(context.registry, context.audit, context.model, store=context.store, smoke=smoke_test(context))
 
 
 def promote(

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 IMPORTANCES = "importances.json"
 """Artefact of the training run: what the model leans on."""
+PROPOSALS = "proposals/options.yml"
 REFERENCE = "reference.json"
 """Artefact of the training run: the distributions that monitoring compares with."""
 
@@ -229,11 +230,9 @@ def _propose(context: Context, found: tuple[Tried, ...], run: Run) -> None:
         {"found_by": f"{run.run_id}", "validation_loss": round(t.score, 6), "options": dict(t.options)}
         for t in found[:3]
     ]
-    path = context.root / "proposals" / "options.yml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump({"candidates": best}, sort_keys=False), encoding="utf-8")
+    context.store.write(PROPOSALS, yaml.safe_dump({"candidates": best}, sort_keys=False))
     context.progress.note(
-        f"Best options in {path.relative_to(context.root.parent)}; production considers them once they are in conf/."
+        f"Best options in {context.root.name}/{PROPOSALS}; production considers them once they are in conf/."
     )
 
 

@@ -21,6 +21,7 @@ from gatehouse.lakehouse.audit import AuditLog
 from gatehouse.lakehouse.locks import writer_lock
 from gatehouse.lakehouse.registry_memory import MemoryRegistry
 from gatehouse.lakehouse.session import Engine
+from gatehouse.lakehouse.store import FolderStore
 from gatehouse.lakehouse.tables import DeltaTables, TableName
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Plot:
             Fused(self.registry, fuse, methods),
             Fused(self.audit, fuse, {}),  # type: ignore[arg-type]
             MODEL,
-            root=self.root,
+            store=FolderStore(self.root),
             smoke=Fused(None, fuse, {"smoke": smoke}).smoke,
             lock_timeout=timeout,
         )
@@ -158,7 +159,7 @@ class Plots:
         seconds = count()
         tables = DeltaTables(self._spark, self._engine, root, writable=[("prod", "main")])
         name = TableName("prod", "main", "audit_log")
-        audit = AuditLog(tables, name, root=root, clock=lambda: NOON + timedelta(seconds=next(seconds)))
+        audit = AuditLog(tables, name, store=FolderStore(root), clock=lambda: NOON + timedelta(seconds=next(seconds)))
         registry = MemoryRegistry(lambda: NOON, writable=[("prod", "main")])
         for _ in range(4):
             registry.register(MODEL, source="files", run_id=None, tags={})

@@ -16,6 +16,7 @@ from gatehouse.gates.identity import Identity, Strength
 from gatehouse.gates.promotion import CHAMPION, PREVIOUS, Gatekeeper, Kind, Move
 from gatehouse.lakehouse.audit import AuditLog
 from gatehouse.lakehouse.session import Engine
+from gatehouse.lakehouse.store import FolderStore
 from gatehouse.lakehouse.tables import DeltaTables, TableName
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ from gatehouse.gates.promotion import Gatekeeper, Kind, Move
 from gatehouse.lakehouse.audit import AuditLog
 from gatehouse.lakehouse.mlflow_globals import import_mlflow
 from gatehouse.lakehouse.session import Engine, open_session
+from gatehouse.lakehouse.store import FolderStore
 from gatehouse.lakehouse.tables import DeltaTables, TableName
 from gatehouse.lakehouse.tracking import open_tracking
 import_mlflow()
@@ -51,9 +53,10 @@ root, model, processes = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 
 def promote(child):
     tables = DeltaTables(open_session(Engine.SAIL, catalogs=["prod"]), Engine.SAIL, root, writable=[("prod", "main")])
-    audit = AuditLog(tables, TableName("prod", "main", "audit_log"), root=root, clock=lambda: datetime.now(UTC))
+    store = FolderStore(root)
+    audit = AuditLog(tables, TableName("prod", "main", "audit_log"), store=store, clock=lambda: datetime.now(UTC))
     registry = open_tracking(root, experiment="prod.main.delays").registry(writable=[("prod", "main")])
-    keeper = Gatekeeper(registry, audit, model, root=root, smoke=lambda version: None)
+    keeper = Gatekeeper(registry, audit, model, store=store, smoke=lambda version: None)
     actor = Identity(name=f"process {child}", established_by="its number", strength=Strength.CLAIMED)
     version = str(child + 2)
     try:
@@ -84,7 +87,7 @@ def test_of_twenty_processes_one_promotes_and_the_others_are_told_who_did(
     for _ in range(PROCESSES + 1):
         registry.register(MODEL, source=files, run_id=None, tags={})
     audit = open_log(spark, engine, tracking.root)
-    keeper = Gatekeeper(registry, audit, MODEL, root=tracking.root, smoke=lambda _: None)
+    keeper = Gatekeeper(registry, audit, MODEL, store=FolderStore(tracking.root), smoke=lambda _: None)
     anna = Identity(name="anna@example.org", established_by="--as", strength=Strength.CLAIMED)
     keeper.move(Move(kind=Kind.PROMOTION, to="1", expected=None, record=None, reason="first", actor=anna))
 
@@ -129,4 +132,6 @@ def held(registry: MlflowRegistry, alias: str) -> str | None:
 
 def open_log(spark: SparkSession, engine: Engine, root: Path) -> AuditLog:
     tables = DeltaTables(spark, engine, root, writable=[("prod", "main")])
-    return AuditLog(tables, TableName("prod", "main", "audit_log"), root=root, clock=lambda: datetime.now(UTC))
+    return AuditLog(
+        tables, TableName("prod", "main", "audit_log"), store=FolderStore(root), clock=lambda: datetime.now(UTC)
+    )

@@ -17,6 +17,7 @@ import pytest
 
 from gatehouse.lakehouse.audit import AuditLog, Verification
 from gatehouse.lakehouse.session import Engine
+from gatehouse.lakehouse.store import FolderStore
 from gatehouse.lakehouse.tables import DeltaTables, TableName
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ import pyspark.sql.connect.functions, pyspark.sql.connect.session
 import deltalake
 from gatehouse.lakehouse.audit import AuditLog
 from gatehouse.lakehouse.session import Engine, open_session
+from gatehouse.lakehouse.store import FolderStore
 from gatehouse.lakehouse.tables import DeltaTables, TableName
 
 root, entries = Path(sys.argv[1]), int(sys.argv[2])
@@ -45,7 +47,7 @@ root, entries = Path(sys.argv[1]), int(sys.argv[2])
 def write(child):
     tables = DeltaTables(open_session(Engine.SAIL, catalogs=["prod"]), Engine.SAIL, root, writable=[("prod", "main")])
     name = TableName("prod", "main", "audit_log")
-    log = AuditLog(tables, name, root=root, clock=lambda: datetime.now(UTC))
+    log = AuditLog(tables, name, store=FolderStore(root), clock=lambda: datetime.now(UTC))
     for number in range(entries):
         key = f"{child}-{number}"
         log.append(action="promote", actor=f"process {child}", actor_source="its number", key=key)
@@ -123,4 +125,4 @@ def heard(parent: subprocess.Popen[str], beginning: str, told: list[str]) -> str
 
 def open_log(spark: SparkSession, engine: Engine, root: Path) -> AuditLog:
     tables = DeltaTables(spark, engine, root, writable=[("prod", "main")])
-    return AuditLog(tables, NAME, root=root, clock=lambda: datetime.now(UTC))
+    return AuditLog(tables, NAME, store=FolderStore(root), clock=lambda: datetime.now(UTC))

@@ -18,6 +18,7 @@ import pytest
 from gatehouse.cli import main
 from gatehouse.cli.world import Place, World, load_project
 from gatehouse.code_version import CodeVersion
+from gatehouse.lakehouse.embedded import Embedded
 from gatehouse.pipelines.features import refresh
 from gatehouse.pipelines.inference import CHAMPION
 from gatehouse.pipelines.ingest import ingest
@@ -102,7 +103,7 @@ def open_lakehouse(spark: SparkSession, engine: Engine, mlflow_template: Path) -
         return Lakehouse(
             world=World(
                 place=Place(settings=settings, root=root),
-                engine=engine,
+                platform=Embedded(root),
                 spark=spark,
                 project=replace(load_project(settings), **differing),
                 code=CodeVersion(commit="4f2a" * 10, author="ada@example.org", training_digest="d" * 64),

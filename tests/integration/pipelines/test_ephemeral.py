@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatehouse.cli.world import Place, World
-from gatehouse.errors import Busy, PlatformError, Refused, StorageError, UsageError
+from gatehouse.errors import Busy, Refused, StorageError, UsageError
+from gatehouse.lakehouse.embedded import Embedded
 from gatehouse.pipelines.ephemeral import Ephemeral, Swept, Wanted, rehearsal_schema, sweep
 from gatehouse.pipelines.tables import RUNS
 from gatehouse.progress import Silent
@@ -47,7 +48,7 @@ class Janitor:
     ) -> Iterator[Ephemeral]:
         settings = self.lakehouse.world.place.settings
         wanted = Wanted(env=env, schema=schema, project="temperature", commit="4f2a", keep_failed=keep)
-        with rehearsal_schema(self.root, settings, wanted, clock=lambda: at, progress=Silent()) as claimed:
+        with rehearsal_schema(Embedded(self.root), settings, wanted, clock=lambda: at, progress=Silent()) as claimed:
             yield claimed
 
     def fill(self, claimed: Ephemeral, env: str = "staging") -> Context:
@@ -56,7 +57,7 @@ class Janitor:
         place = Place(settings=claimed.settings, root=self.root)
         context = World(
             place=place,
-            engine=world.engine,
+            platform=world.platform,
             spark=world.spark,
             project=world.project,
             code=world.code,
@@ -81,7 +82,7 @@ class Janitor:
         return claimed, context
 
     def sweep(self, at: datetime, *, env: str = "staging", older_than: timedelta | None = None) -> Swept:
-        return sweep(self.root, env, now=at, older_than=older_than, progress=Silent())
+        return sweep(Embedded(self.root), env, now=at, older_than=older_than, progress=Silent())
 
     def left(self, name: str = "pr_7") -> list[str]:
         """Every file and folder that names the schema; its lock is empty and stays."""
@@ -169,12 +170,13 @@ def test_one_whose_process_was_killed_is_swept_after_its_time(janitor: Janitor) 
         "import os, sys\n"
         "from datetime import timedelta, datetime, UTC\n"
         "from pathlib import Path\n"
+        "from gatehouse.lakehouse.embedded import Embedded\n"
         "from gatehouse.pipelines.ephemeral import Wanted, rehearsal_schema\n"
         "from gatehouse.progress import Silent\n"
         "from gatehouse.settings import load\n"
         "wanted = Wanted(env='staging', schema='pr_7', project='temperature', commit='', "
         "keep_failed=timedelta(hours=24))\n"
-        "with rehearsal_schema(Path(sys.argv[1]), load(Path(sys.argv[2])), wanted, "
+        "with rehearsal_schema(Embedded(Path(sys.argv[1])), load(Path(sys.argv[2])), wanted, "
         "clock=lambda: datetime(2026, 11, 21, 12, tzinfo=UTC), progress=Silent()):\n"
         "    os._exit(9)\n"
     )
@@ -202,11 +204,8 @@ def test_the_schema_of_an_environment_is_refused(janitor: Janitor, schema: str) 
         pass
 
 
-def test_a_protected_environment_and_a_distant_one_are_refused(janitor: Janitor) -> None:
+def test_a_protected_environment_is_refused(janitor: Janitor) -> None:
     with pytest.raises(Refused, match="prod is protected"), janitor.claim("pr_7", env="prod"):
-        pass
-    distant = Janitor(janitor.lakehouse.environment("far", platform="databricks"))
-    with pytest.raises(PlatformError, match="far lives on databricks"), distant.claim("pr_7", env="far"):
         pass
     assert janitor.left() == []
 
@@ -231,7 +230,7 @@ def test_a_rehearsal_writes_its_own_schema_alone_and_no_options(janitor: Janitor
         there = claimed.settings.environment("dev")
         own = janitor.lakehouse.world.place.settings.environment("dev")
 
-    assert there == own.model_copy(update={"db_schema": "pr_7", "search": False})
+    assert there == own.model_copy(update={"db_schema": "pr_7", "volume": own.keeps, "search": False})
     assert isinstance(there, Environment)
 
 

@@ -53,7 +53,7 @@ Contexts = Callable[[str], "Context"]
 def contexts(mlflow_root: Path) -> Iterator[Contexts]:
     """The example's environments on 1 May 2013, in one lakehouse that is still empty."""
     with ExitStack() as stack:
-        world = stack.enter_context(open_world(place({"conf": CONF, "lakehouse": mlflow_root})))
+        world = stack.enter_context(open_world(place({"conf": CONF, "lakehouse": mlflow_root}), "prod"))
         yield lambda name: world.context(name, MAY, Silent())
 
 

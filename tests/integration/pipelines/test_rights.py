@@ -9,7 +9,9 @@ import pytest
 
 from gatehouse.errors import AccessDenied
 from gatehouse.lakehouse.registry_mlflow import MlflowRegistry
-from gatehouse.lakehouse.tables import DeltaTables, Equals, TableName
+from gatehouse.lakehouse.table_port import Tables
+from gatehouse.lakehouse.table_types import Equals, TableName
+from gatehouse.lakehouse.tables import DeltaTables
 from gatehouse.pipelines.features import refresh
 from gatehouse.pipelines.inference import infer
 from gatehouse.pipelines.ingest import ingest
@@ -27,8 +29,9 @@ pytestmark = pytest.mark.slow
 
 MODEL = "prod.temperature.temperature"
 
-TABLE_WRITES: dict[str, Callable[[DeltaTables, TableName, Any, DataFrame], object]] = {
+TABLE_WRITES: dict[str, Callable[[Tables, TableName, Any, DataFrame], object]] = {
     "create": lambda port, name, table, rows: port.create(name, table),
+    "append_only": lambda port, name, table, rows: port.append_only(name),
     "append": lambda port, name, table, rows: port.append(name, rows),
     "merge": lambda port, name, table, rows: port.merge(name, rows, keys=table.primary_key),
     "replace": lambda port, name, table, rows: port.replace(name, rows, where=Equals("airport", "JFK")),
@@ -55,7 +58,8 @@ def public(port: type) -> set[str]:
 
 
 def test_every_method_of_the_ports_is_known_to_read_or_to_write() -> None:
-    assert public(DeltaTables) == {*TABLE_WRITES, *TABLE_READS}
+    assert public(Tables) == {*TABLE_WRITES, *TABLE_READS}
+    assert public(DeltaTables) == public(Tables)
     assert public(MlflowRegistry) == {*MODEL_WRITES, *MODEL_READS}
 
 

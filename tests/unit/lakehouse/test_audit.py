@@ -18,6 +18,7 @@ from gatehouse.errors import AccessDenied, DataError, StateError, StorageError
 from gatehouse.lakehouse.audit import AUDIT_LOG, AuditLog, Entry, Head, Verification
 from gatehouse.lakehouse.audit_chain import genesis, row_hash
 from gatehouse.lakehouse.session import Engine
+from gatehouse.lakehouse.store import FolderStore
 from gatehouse.lakehouse.tables import DeltaTables, Equals, TableName
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def open_log(
     spark: SparkSession, engine: Engine, root: Path, *, clock: Callable[[], datetime] | None = None
 ) -> AuditLog:
     tables = DeltaTables(spark, engine, root, writable=[("prod", "main")], lock_timeout=5)
-    return AuditLog(tables, NAME, root=root, clock=clock or Clock(NOON + timedelta(hours=1)))
+    return AuditLog(tables, NAME, store=FolderStore(root), clock=clock or Clock(NOON + timedelta(hours=1)))
 
 
 def act(log: AuditLog, action: str, **more: Any) -> Entry:
@@ -188,7 +189,7 @@ def test_details_that_json_cannot_hold_are_refused_before_anything_is_written(em
 def test_an_environment_that_is_not_ours_gets_no_entry(
     tables: Callable[..., DeltaTables], lakehouse_root: Path
 ) -> None:
-    log = AuditLog(tables(("dev", "main")), NAME, root=lakehouse_root, clock=Clock(NOON))
+    log = AuditLog(tables(("dev", "main")), NAME, store=FolderStore(lakehouse_root), clock=Clock(NOON))
 
     with pytest.raises(AccessDenied):
         act(log, "approve")

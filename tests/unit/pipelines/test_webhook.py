@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gatehouse.errors import PlatformError, StorageError
+from gatehouse.lakehouse.store import FolderStore
 from gatehouse.pipelines.alerting import Webhook
 
 
@@ -15,7 +16,7 @@ def test_it_hears_when_a_cause_begins_changes_and_ends_and_nothing_in_between(tm
     heard: list[Mapping[str, str]] = []
 
     def hook() -> Webhook:
-        return Webhook(heard.append, tmp_path / "state" / "alerts.json")
+        return Webhook(heard.append, FolderStore(tmp_path), "state/alerts.json")
 
     assert hook().settle_issue("prod-drift", "gone") is None
     for _ in range(2):
@@ -41,10 +42,10 @@ def test_what_was_not_delivered_is_not_taken_for_said(tmp_path: Path) -> None:
         raise PlatformError("no answer")
 
     with pytest.raises(PlatformError):
-        Webhook(down, tmp_path / "alerts.json").raise_issue("prod-drift", "moved", "x")
-    Webhook(heard.append, tmp_path / "alerts.json").raise_issue("prod-drift", "moved", "x")
+        Webhook(down, FolderStore(tmp_path), "alerts.json").raise_issue("prod-drift", "moved", "x")
+    Webhook(heard.append, FolderStore(tmp_path), "alerts.json").raise_issue("prod-drift", "moved", "x")
 
     assert len(heard) == 1
     (tmp_path / "alerts.json").write_text("[1]")
     with pytest.raises(StorageError, match="is damaged"):
-        Webhook(heard.append, tmp_path / "alerts.json").raise_issue("prod-drift", "moved", "x")
+        Webhook(heard.append, FolderStore(tmp_path), "alerts.json").raise_issue("prod-drift", "moved", "x")

@@ -1,0 +1,83 @@
+"""The platform in a folder: Sail or Spark on this machine, Delta tables in folders, MLflow on SQLite."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gatehouse.lakehouse.registry_rules import Schema
+from gatehouse.lakehouse.store import FolderStore
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from gatehouse.lakehouse.registry_mlflow import MlflowRegistry
+    from gatehouse.lakehouse.tables import DeltaTables
+    from gatehouse.lakehouse.tracking import Tracking
+
+
+class Embedded:
+    """See Platform. Everything lies under `root`."""
+
+    name = "local"
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.store = FolderStore(root)
+
+    @contextmanager
+    def session(self, catalogs: Sequence[str]) -> Iterator[SparkSession]:
+        """See Platform."""
+        from gatehouse.lakehouse.session import close_session, installed_engine, interruptible, open_session
+
+        spark = open_session(installed_engine(), catalogs=catalogs)
+        try:
+            with interruptible(spark):
+                yield spark
+        finally:
+            close_session(spark)
+
+    def tables(self, spark: SparkSession, *, writable: Collection[Schema]) -> DeltaTables:
+        """See Platform."""
+        from gatehouse.lakehouse.session import installed_engine
+        from gatehouse.lakehouse.tables import DeltaTables
+
+        return DeltaTables(spark, installed_engine(), self.root, writable=writable)
+
+    def tracking(self, place: Schema, project: str) -> Tracking:
+        """See Platform."""
+        from gatehouse.lakehouse.tracking import open_tracking
+
+        return open_tracking(self.root, experiment=".".join((*place, project)))
+
+    def registry(self, *, writable: Collection[Schema]) -> MlflowRegistry:
+        """See Platform."""
+        from gatehouse.lakehouse.mlflow_database import prepare
+        from gatehouse.lakehouse.registry_mlflow import MlflowRegistry
+
+        address = prepare(self.root)
+        return MlflowRegistry(address, address, root=self.root, writable=writable)
+
+    def has_schema(self, place: Schema) -> bool:
+        """See Platform. File systems do not agree on capitals."""
+        catalog, schema = place
+        folder = self.root / "tables" / catalog
+        return folder.is_dir() and schema.casefold() in {f.name.casefold() for f in folder.iterdir()}
+
+    def make_schema(self, place: Schema) -> None:
+        """See Platform. A schema is made by its first table here."""
+
+    def drop_tables(self, place: Schema) -> None:
+        """See Platform."""
+        with self.session([place[0]]) as spark:
+            self.tables(spark, writable=[place]).drop_schema(*place)
+
+    def drop_schema(self, place: Schema) -> None:
+        """See Platform."""
+        name = ".".join(place)
+        shutil.rmtree(self.root / "report" / "decisions" / name, ignore_errors=True)
+        for left in (self.root / "locks").glob(f"{name}.*"):
+            left.unlink(missing_ok=True)

@@ -1,0 +1,65 @@
+"""Where environments live, as one port: what a command needs of a laptop or of a workspace. Nothing else knows which.
+
+`embedded.Embedded` is the folder on a laptop or a CI's runner, `workspace.WorkspacePlatform` Unity Catalog.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from gatehouse.lakehouse.registry_rules import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from pyspark.sql import SparkSession
+
+    from gatehouse.lakehouse.registry import ModelRegistry
+    from gatehouse.lakehouse.store import Store
+    from gatehouse.lakehouse.table_port import Tables
+    from gatehouse.lakehouse.tracking import Tracking
+
+
+class Platform(Protocol):
+    """Makes the parts of a world. A `Schema` is a pair of catalog and schema.
+
+    `root` is a folder of this machine for pages, downloads and locks; `store` is what is still there tomorrow.
+    """
+
+    @property
+    def name(self) -> str:
+        """`local` or `databricks`, as in conf/environments.yml."""
+
+    @property
+    def root(self) -> Path:
+        """See above."""
+
+    @property
+    def store(self) -> Store:
+        """See above."""
+
+    def session(self, catalogs: Sequence[str]) -> AbstractContextManager[SparkSession]:
+        """A Spark session in which tables of these catalogs can be named, for the body; Ctrl-C stops its queries."""
+
+    def tables(self, spark: SparkSession, *, writable: Collection[Schema]) -> Tables:
+        """The tables, with the right to write some schemas."""
+
+    def tracking(self, place: Schema, project: str) -> Tracking:
+        """The runs of a project in a schema, and the registry beside them."""
+
+    def registry(self, *, writable: Collection[Schema]) -> ModelRegistry:
+        """The model registry alone."""
+
+    def has_schema(self, place: Schema) -> bool:
+        """Whether there is such a schema, in any capitals."""
+
+    def make_schema(self, place: Schema) -> None:
+        """Make a schema that is not there yet; Refused if it is."""
+
+    def drop_tables(self, place: Schema) -> None:
+        """Throw away every table of a schema; nothing happens if it has none."""
+
+    def drop_schema(self, place: Schema) -> None:
+        """Throw away a schema that `make_schema` made, with what is left in it."""

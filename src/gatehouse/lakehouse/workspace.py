@@ -1,0 +1,178 @@
+"""The platform in a Databricks workspace: Unity Catalog's tables and models, runs of its MLflow, files of a volume.
+
+The same inside a job, whose session is there already, and outside, where databricks-connect makes one. No command line
+of Databricks and no notebook is needed for either.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from gatehouse.databricks.client import Workspace, open_workspace
+from gatehouse.errors import Refused, Unanswered
+from gatehouse.lakehouse.locks import writer_lock
+from gatehouse.lakehouse.registry_rules import Schema
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from gatehouse.lakehouse.registry_mlflow import MlflowRegistry
+    from gatehouse.lakehouse.tracking import Tracking
+    from gatehouse.lakehouse.unity_tables import UnityTables
+
+TRACKING, REGISTRY = "databricks", "databricks-uc"
+_BAD_REQUEST, _NOT_FOUND, _CONFLICT = 400, 404, 409
+_Answer = TypeVar("_Answer")
+
+
+def experiment_of(place: Schema, project: str) -> str:
+    """The path of a project's experiment, as the bundle declares it."""
+    return f"/Shared/{'.'.join((*place, project))}"
+
+
+class VolumeStore:
+    """The store in a volume, through the Files API, so that it is the same on a cluster and on any other machine.
+
+    A file is replaced whole. `alone` holds a lock of this machine only: jobs run one at a time, and what several of
+    them may write at once, the audit log, is compared and set in its table.
+    """
+
+    def __init__(self, workspace: Callable[[], Workspace], volume: str, locks: Path) -> None:
+        self._workspace = workspace
+        self._folder = "/Volumes/" + volume.replace(".", "/")
+        self._locks = locks
+
+    def read(self, name: str) -> str | None:
+        """See Store."""
+
+        def download() -> str:
+            contents = self._workspace().sdk.files.download(f"{self._folder}/{name}").contents
+            return contents.read().decode("utf-8") if contents else ""
+
+        return self._found(f"reading {self._folder}/{name}", download)
+
+    def write(self, name: str, text: str) -> None:
+        """See Store."""
+        path = f"{self._folder}/{name}"
+        self._workspace().ask(
+            f"writing {path}",
+            lambda: self._workspace().sdk.files.upload(path, io.BytesIO(text.encode("utf-8")), overwrite=True),
+        )
+
+    def delete(self, name: str) -> None:
+        """See Store."""
+        path = f"{self._folder}/{name}"
+        self._found(f"deleting {path}", lambda: self._workspace().sdk.files.delete(path))
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """See Store."""
+        path = f"{self._folder}/{folder}"
+        listed = self._found(f"listing {path}", lambda: list(self._workspace().sdk.files.list_directory_contents(path)))
+        return tuple(sorted(str(entry.name) for entry in listed or () if not entry.is_directory))
+
+    @contextmanager
+    def alone(self, subject: str, *, timeout: float) -> Iterator[None]:
+        """See Store."""
+        with writer_lock(self._locks, subject, timeout=timeout):
+            yield
+
+    def _found(self, what: str, call: Callable[[], _Answer]) -> _Answer | None:
+        return found(self._workspace(), what, call)
+
+
+def found(workspace: Workspace, what: str, call: Callable[[], _Answer]) -> _Answer | None:
+    """The answer to a call; None where the workspace says plainly that there is nothing of that name."""
+    try:
+        return workspace.ask(what, call)
+    except Unanswered as error:
+        if error.status == _NOT_FOUND:
+            return None
+        raise
+
+
+class WorkspacePlatform:
+    """See Platform. `root` is scratch space of this machine; what is to last goes into `volume`."""
+
+    name = "databricks"
+
+    def __init__(self, root: Path, *, volume: str) -> None:
+        self.root = root
+        self.store = VolumeStore(lambda: self._workspace, volume, root / "locks")
+
+    @contextmanager
+    def session(self, catalogs: Sequence[str]) -> Iterator[SparkSession]:
+        """See Platform."""
+        from gatehouse.lakehouse.session import Engine, close_session, interruptible, open_session
+
+        spark = open_session(Engine.DATABRICKS, catalogs=catalogs)
+        try:
+            with interruptible(spark):
+                yield spark
+        finally:
+            close_session(spark)
+
+    def tables(self, spark: SparkSession, *, writable: Collection[Schema]) -> UnityTables:
+        """See Platform."""
+        from gatehouse.lakehouse.unity_tables import UnityTables
+
+        return UnityTables(spark, writable=writable)
+
+    def tracking(self, place: Schema, project: str) -> Tracking:
+        """See Platform."""
+        from gatehouse.lakehouse.tracking import Tracking
+
+        return Tracking.connect(
+            tracking_uri=TRACKING, registry_uri=REGISTRY, root=self.root, experiment=experiment_of(place, project)
+        )
+
+    def registry(self, *, writable: Collection[Schema]) -> MlflowRegistry:
+        """See Platform."""
+        from gatehouse.lakehouse.registry_mlflow import MlflowRegistry
+
+        return MlflowRegistry(TRACKING, REGISTRY, root=self.root, writable=writable)
+
+    def has_schema(self, place: Schema) -> bool:
+        """See Platform."""
+        name = ".".join(place)
+        asked = f"asking for the schema {name}"
+        return found(self._workspace, asked, lambda: self._workspace.sdk.schemas.get(name)) is not None
+
+    def make_schema(self, place: Schema) -> None:
+        """See Platform. Of two that make it at once one is refused by Unity Catalog."""
+        catalog, schema = place
+        try:
+            self._workspace.ask(
+                f"making the schema {catalog}.{schema}",
+                lambda: self._workspace.sdk.schemas.create(name=schema, catalog_name=catalog),
+                again=False,
+            )
+        except Unanswered as error:
+            if error.status not in (_CONFLICT, _BAD_REQUEST) or not self.has_schema(place):
+                raise
+            raise Refused(
+                f"{catalog}.{schema} was made by somebody else a moment ago.",
+                why="What is thrown away later must be ours.",
+                remedy="Name another schema, or leave --schema out.",
+            ) from error
+
+    def drop_tables(self, place: Schema) -> None:
+        """See Platform."""
+        sdk = self._workspace.sdk
+        asked = f"listing the tables of {'.'.join(place)}"
+        for table in found(self._workspace, asked, lambda: list(sdk.tables.list(*place))) or ():
+            name = str(table.full_name)
+            found(self._workspace, f"dropping {name}", lambda name=name: sdk.tables.delete(name))  # type: ignore[misc]
+
+    def drop_schema(self, place: Schema) -> None:
+        """See Platform."""
+        name = ".".join(place)
+        found(self._workspace, f"dropping {name}", lambda: self._workspace.sdk.schemas.delete(name, force=True))
+
+    @cached_property
+    def _workspace(self) -> Workspace:
+        return open_workspace()
