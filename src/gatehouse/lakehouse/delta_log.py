@@ -16,8 +16,9 @@ from deltalake import DeltaTable, Field, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.schema import ArrayType, PrimitiveType
 
-from gatehouse.errors import ConfigurationError, StateError, StorageError, TableMismatch, TableNotFound
+from gatehouse.errors import ConfigurationError, StateError, StorageError, TableNotFound
 from gatehouse.lakehouse.failures import first_line
+from gatehouse.lakehouse.table_rules import StoredColumn, refuse_mismatch
 from gatehouse.lakehouse.table_types import NAME, ColumnDescription, Commit, Description, TableName
 from gatehouse.project import Column, Table
 
@@ -91,8 +92,9 @@ def evolve(name: TableName, table: DeltaTable, declaration: Table) -> None:
     Raises:
         TableMismatch: that is impossible without losing or misreading rows.
     """
-    check_evolution(name, table, declaration)
     stored = {field.name: field for field in table.schema().fields}
+    columns = {column: StoredColumn(_type_of(field), field.nullable) for column, field in stored.items()}
+    refuse_mismatch(name, columns, primary_key(table), declaration)
     if missing := [_field(c, nullable=True) for c in declaration.columns if c.name not in stored]:
         table.alter.add_columns(missing)
     for column in declaration.columns:
@@ -110,32 +112,6 @@ def set_property(table: DeltaTable, key: str, value: str) -> None:
     """Set a property of Delta's own; commits nothing if it is set already."""
     if table.metadata().configuration.get(key) != value:
         table.alter.set_table_properties({key: value}, raise_if_not_exists=False)
-
-
-def check_evolution(name: TableName, table: DeltaTable, declaration: Table) -> None:
-    """Raise TableMismatch for everything about a stored table that adding columns cannot mend."""
-    stored = {field.name: field for field in table.schema().fields}
-    problems = []
-    for column in declaration.columns:
-        if column.name not in stored:
-            if column.name in declaration.primary_key:
-                problems.append(f"the primary key column {column.name} is not stored")
-        elif (found := _type_of(stored[column.name])) != column.type:
-            problems.append(f"{column.name} is declared {column.type} and stored as {found}")
-    problems += [
-        f"{field.name} is stored as never null and not declared, so no row could be added"
-        for field in stored.values()
-        if not field.nullable and field.name not in declaration.names
-    ]
-    key = primary_key(table)
-    if key and set(key) != set(declaration.primary_key):
-        problems.append(f"it holds one row per ({', '.join(key)}), declared is ({', '.join(declaration.primary_key)})")
-    if problems:
-        raise TableMismatch(
-            f"{name} was written by another version of the project: {'; '.join(problems)}.",
-            why="Reading or extending it could misread rows that are already there. Nothing was changed.",
-            remedy="Restore the earlier declaration, give the table a new name, or `gatehouse reset` the environment.",
-        )
 
 
 def spark_schema(table: DeltaTable) -> StructType:

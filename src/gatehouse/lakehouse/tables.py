@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatehouse.errors import AccessDenied, DataError
+from gatehouse.errors import DataError
 from gatehouse.lakehouse import delta_log, frames
 from gatehouse.lakehouse.failures import retry_conflicts, translated
 from gatehouse.lakehouse.locks import writer_lock
 from gatehouse.lakehouse.naming import Naming, PathNaming, SailNaming
 from gatehouse.lakehouse.session import Engine
+from gatehouse.lakehouse.table_rules import refuse_ambiguous, refuse_closed
 from gatehouse.lakehouse.table_types import NAME, Between, Commit, Description, Equals, TableName
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class DeltaTables:
             DataError: a key is null, or two rows share one.
         """
         with self._writing(name.catalog, name.schema, f"merge into {name}"), self._staged(name, frame) as rows:
-            _refuse_ambiguous(name, rows, keys)
+            refuse_ambiguous(name, rows, keys)
             retry_conflicts(lambda: self._merge(name, rows, keys, metadata))
             return self.version(name)
 
@@ -187,13 +188,7 @@ class DeltaTables:
 
     @contextmanager
     def _writing(self, catalog: str, schema: str, doing: str) -> Iterator[None]:
-        if (catalog, schema) not in self._writable:
-            own = ", ".join(sorted(f"{c}.{s}" for c, s in self._writable)) or "nothing"
-            raise AccessDenied(
-                f"Cannot {doing}: this session may not write to {catalog}.{schema}.",
-                why="An environment is written by its own pipelines alone.",
-                remedy=f"This session writes {own}. If you mean {catalog}, choose its environment with --env.",
-            )
+        refuse_closed(self._writable, catalog, schema, doing)
         lock = writer_lock(self._root / "locks", f"{catalog}.{schema}", timeout=self._lock_timeout)
         with translated(f"Cannot {doing}"), lock:
             yield
@@ -246,19 +241,6 @@ class DeltaTables:
             self._overwrite(name, content, found.covering, metadata)
         elif found.inserted:
             self._append(name, changes.drop(frames.MATCHED), metadata)
-
-
-def _refuse_ambiguous(name: TableName, rows: DataFrame, keys: Sequence[str]) -> None:
-    found = frames.duplicated(rows, keys).limit(1).collect()
-    if found:
-        row = found[0].asDict()
-        number = row.pop("rows")
-        key = ", ".join(f"{k}={row[k]}" for k in keys)
-        raise DataError(
-            f"The rows for {name} do not have one row per key: {number} with {key}.",
-            why="Which of them should stay would be chance, and a null key matches nothing. Nothing was written.",
-            remedy=f"Make the rows unique by {', '.join(keys)} before merging.",
-        )
 
 
 def _refuse_outside(name: TableName, rows: DataFrame, where: Equals | Between) -> None:
