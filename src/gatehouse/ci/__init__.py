@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
+from gatehouse.ci.job import NOTES, InJob
 from gatehouse.ci.none import NoCi
 from gatehouse.ci.provider import Provider
 
@@ -16,6 +17,8 @@ def detect(environ: Mapping[str, str], *, log: TextIO, folder: Path) -> Provider
     `log` is where the CI reads commands from, standard error, so that standard output stays what a command prints for
     machines. `folder` is the checkout.
     """
+    if environ.get(NOTES):
+        return InJob(environ)
     if environ.get("GITHUB_ACTIONS") == "true":
         from gatehouse.ci.github import GitHub
 

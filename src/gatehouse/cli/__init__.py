@@ -47,6 +47,8 @@ _SECTIONS = {
         "sweep": "Drop what rehearsals left behind.",
         "tested": "Whether this commit was green in staging.",
         "cut-release": "Make a release branch from this commit.",
+        "listen": "Judge new versions as MLflow's webhooks report them (driver: registry).",
+        "deployment-job": "The tasks of the job that judges new versions (driver: registry).",
         "deploy": "Make this checkout's code the live code of an environment.",
         "live": "Which code is live, and put it into this checkout.",
         "publish": "Write the files that go with a release: record, decision, card, digests.",
@@ -110,7 +112,7 @@ def main(arguments: list[str] | None = None) -> None:
     from gatehouse.cli.telling import inert_log
 
     with inert_log():
-        code = _run(sys.argv[1:] if arguments is None else arguments)
+        code, _ = execute(sys.argv[1:] if arguments is None else arguments)
     sys.stdout.flush()
     sys.stderr.flush()
     if code == Interrupted.exit_code:
@@ -119,7 +121,8 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _run(arguments: list[str]) -> int:
+def execute(arguments: list[str]) -> tuple[int, GatehouseError | None]:
+    """Run the command line and tell what went wrong; returns the exit code, and the error if it is one of ours."""
     try:
         group.main(args=arguments, prog_name="gatehouse", standalone_mode=False)
     except GatehouseError as error:
@@ -127,19 +130,18 @@ def _run(arguments: list[str]) -> int:
 
         click.echo(f"{click.style('Error:', fg='red', bold=True)} {error}", err=True)
         complain(error)
-        return error.exit_code
+        return error.exit_code, error
     except (KeyboardInterrupt, click.Abort):
         click.echo(
             "\nStopped. What was complete stays, the rest was never visible; the same command continues.",
             err=True,
         )
-        return Interrupted.exit_code
+        return Interrupted.exit_code, None
     except click.exceptions.Exit as done:
-        return done.exit_code
+        return done.exit_code, None
     except click.ClickException as error:
         error.show()
-        return error.exit_code
+        return error.exit_code, None
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - the reader has gone: nothing is left to tell
-        return 0
-    return 0
+    return 0, None

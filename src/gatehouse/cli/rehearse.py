@@ -58,6 +58,7 @@ def command(
 ) -> None:
     """Rehearsals in different schemas do not meet; in one schema there is one at a time."""
     from gatehouse.cli.display import TerminalProgress, echo_json
+    from gatehouse.cli.elsewhere import in_jobs, run_jobs
     from gatehouse.cli.world import load_project, make_folder, place
     from gatehouse.code_version import code_version
     from gatehouse.pipelines.ephemeral import Wanted, rehearsal_schema
@@ -65,6 +66,10 @@ def command(
     from gatehouse.reports.rehearsal import Rehearsal, kept_sentence, rehearsal_markdown
 
     where = place(found)
+    if in_jobs(where, env):
+        asked = {"schema": schema or "", "as_of": as_of or "", "keep_failed_hours": str(keep_failed_hours)}
+        run_jobs(where, env, ["rehearsal"], asked, as_json=as_json)
+        return
     moment = _moment(where, env, as_of)
     project = load_project(where.settings)
     commit = code_version(where.settings.environments.project.partition(":")[0], where.settings.root).commit

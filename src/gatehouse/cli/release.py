@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gatehouse.cli import options
 from gatehouse.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from gatehouse.cli.world import Place
+    from gatehouse.lakehouse.registry import Version
+    from gatehouse.pipelines.context import Context
+    from gatehouse.pipelines.release import Judged
+
+_LOOK_SECONDS = 2.0
 
 
 @click.command(
@@ -21,6 +33,15 @@ from gatehouse.errors import EvaluationError
 @click.option(
     "--proposer", metavar="WHO", help="Who proposes it. [default: the schedule of the CI, or the author of the commit]"
 )
+@click.option(
+    "--wait",
+    "minutes",
+    metavar="MINUTES",
+    default=120,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Where the registry judges (driver: registry): how long to wait for it.",
+)
 @options.as_json
 @click.pass_obj
 def command(
@@ -29,45 +50,33 @@ def command(
     as_of: str | None,
     number: str | None,
     proposer: str | None,
+    minutes: int,
     as_json: bool,
 ) -> None:
     """Resumable: interrupted anywhere, the same command goes on."""
-    from gatehouse.cli.display import TerminalProgress, echo_json, stdout_console
-    from gatehouse.cli.telling import decision_summary, provider_of, tell
+    from gatehouse.cli.display import echo_json, stdout_console
+    from gatehouse.cli.telling import provider_of, tell
     from gatehouse.cli.words import show_record
-    from gatehouse.cli.world import clean_process, open_context, place
+    from gatehouse.cli.world import place
     from gatehouse.gates.identity import SCHEDULE
     from gatehouse.gates.verdict import Outcome
-    from gatehouse.pipelines.features import refresh
-    from gatehouse.pipelines.ingest import ingest
-    from gatehouse.pipelines.release import judge
-    from gatehouse.pipelines.steps import proposer as commit_author
-    from gatehouse.pipelines.training import train
 
     where = place(found)
+    by_registry = where.settings.environment(env).driver == "registry"
     provider = provider_of(where.settings.root)
     if proposer is None and provider.name != "none" and provider.run().scheduled:
         proposer = SCHEDULE
-    with (
-        clean_process(where) as process,
-        open_context(where, env, as_of=as_of, progress=TerminalProgress()) as context,
-    ):
-        if number is not None:
-            candidate = context.registry.get(context.model, number)
-        else:
-            ingest(context)
-            refresh(context)
-            candidate = train(context, proposer=proposer or commit_author(context)).version
-        judged = judge(context, candidate, process)
-        record = judged.record
-        summary = decision_summary(context, record.promoted.version)
+    wanted = _Wanted(env=env, as_of=as_of, number=number, proposer=proposer)
+    judged, summary = _by_registry(where, wanted, timedelta(minutes=minutes)) if by_registry else _here(where, wanted)
+    record = judged.record
     outputs = {
         "version": record.promoted.version,
         "verdict": record.verdict.value.lower(),
         "record": judged.digest,
         "live": "true" if judged.live else "false",
+        "driver": "registry" if by_registry else "ci",
     }
-    if record.verdict is Outcome.PROMOTE and not judged.live:
+    if record.verdict is Outcome.PROMOTE and not judged.live and not by_registry:
         summary += f"\n**In this run's review** name the record in the comment: `{judged.digest[:12]}`\n"
     tell(where.settings.root, summary, outputs)
     if as_json:
@@ -86,3 +95,85 @@ def command(
             why="What could not be measured is neither good nor bad.",
             remedy=f"gatehouse why {record.promoted.version} --env {env}",
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Wanted:
+    """What the command line asks for. `number` is a version to judge, None: one is trained."""
+
+    env: str
+    as_of: str | None
+    number: str | None
+    proposer: str | None
+
+
+def _here(where: Place, wanted: _Wanted) -> tuple[Judged, str]:
+    """Trained and judged by this process; the record, and its summary as Markdown."""
+    from gatehouse.cli.display import TerminalProgress
+    from gatehouse.cli.telling import decision_summary
+    from gatehouse.cli.world import clean_process, open_context
+    from gatehouse.pipelines.release import judge
+
+    with (
+        clean_process(where) as process,
+        open_context(where, wanted.env, as_of=wanted.as_of, progress=TerminalProgress()) as context,
+    ):
+        candidate, _ = _candidate(context, wanted)
+        judged = judge(context, candidate, process)
+        return judged, decision_summary(context, judged.record.promoted.version)
+
+
+def _by_registry(where: Place, wanted: _Wanted, limit: timedelta) -> tuple[Judged, str]:
+    """Trained by this process, and judged by whoever the registry tells of it. No engine runs while it waits."""
+    from gatehouse.cli.display import TerminalProgress
+    from gatehouse.cli.judges import judge_of
+    from gatehouse.cli.telling import decision_summary
+    from gatehouse.cli.world import open_context
+    from gatehouse.gates.promotion import CHAMPION
+    from gatehouse.pipelines.awaiting import await_record
+    from gatehouse.pipelines.decisions import RECORD_TAG, find
+    from gatehouse.pipelines.judging import as_trained
+    from gatehouse.pipelines.release import Judged, judged_before
+
+    judge, progress = judge_of(where, wanted.env), TerminalProgress()
+    with open_context(where, wanted.env, as_of=wanted.as_of, progress=progress) as context:
+        candidate, known = _candidate(judge.heard(context), wanted)
+        if known and (before := judged_before(as_trained(context, candidate), candidate)) is not None:
+            return before, decision_summary(context, before.record.promoted.version)
+        registry, model, version = context.registry, context.model, candidate.version
+    if known:  # nobody is told of it again
+        judge.ask(model, version)
+    with progress.step(f"wait for the judge of version {version}"):
+        await_record(
+            registry,
+            model,
+            version,
+            before=candidate.tags.get(RECORD_TAG),
+            limit=limit,
+            failed=lambda: judge.failed(version),
+            clock=lambda: datetime.now(UTC),
+            sleep=lambda: time.sleep(_LOOK_SECONDS),
+            progress=progress,
+            remedy=judge.remedy(),
+        )
+    with open_context(where, wanted.env, as_of=None, progress=progress) as context:
+        record = find(context, context.registry.get(model, version))
+        champion = context.registry.by_alias(model, CHAMPION)
+        live = champion is not None and champion.version == record.promoted.version
+        judged = Judged(record=record, digest=record.digest(), reused=False, live=live)
+        return judged, decision_summary(context, record.promoted.version)
+
+
+def _candidate(context: Context, wanted: _Wanted) -> tuple[Version, bool]:
+    """The version that is to be judged, and whether it was registered before."""
+    from gatehouse.pipelines.features import refresh
+    from gatehouse.pipelines.ingest import ingest
+    from gatehouse.pipelines.steps import proposer as commit_author
+    from gatehouse.pipelines.training import train
+
+    if wanted.number is not None:
+        return context.registry.get(context.model, wanted.number), True
+    ingest(context)
+    refresh(context)
+    trained = train(context, proposer=wanted.proposer or commit_author(context))
+    return trained.version, trained.reused

@@ -43,6 +43,12 @@ PIPELINES = {
     help="Inference: also write these predictions to a .csv or "
     ".parquet file or a database (SQLAlchemy address). May be repeated.",
 )
+@click.option(
+    "--platform",
+    type=click.Choice(["local", "databricks"]),
+    help="Run it in this process, on the embedded lakehouse or, through databricks-connect, on a workspace's tables. "
+    "[default: where conf/environments.yml says; in a workspace, as a job]",
+)
 @options.as_json
 @click.pass_obj
 def command(
@@ -52,6 +58,7 @@ def command(
     as_of: str | None,
     hold_out_days: int | None,
     destinations: tuple[str, ...],
+    platform: str | None,
     as_json: bool,
 ) -> None:
     """Check what can be checked before anything heavy is loaded, then run."""
@@ -67,6 +74,7 @@ def command(
         raise UsageError("--hold-out-days belongs to training.", remedy="Leave it out, or run training.")
 
     from gatehouse.cli.display import TerminalProgress, echo_json
+    from gatehouse.cli.elsewhere import JOBS_OF_PIPELINE, beside_jobs, in_jobs, run_jobs
     from gatehouse.cli.telling import tell
     from gatehouse.cli.world import open_context, place
     from gatehouse.pipelines.export import check_destination
@@ -75,6 +83,12 @@ def command(
     for destination in destinations:
         check_destination(destination)
     where = place(found)
+    if platform is None and in_jobs(where, env):
+        days = "" if hold_out_days is None else str(hold_out_days)
+        asked = {"as_of": as_of or "", "hold_out_days": days, "to": one_destination(destinations)}
+        run_jobs(where, env, JOBS_OF_PIPELINE[pipeline], asked, as_json=as_json)
+        return
+    where = beside_jobs(where, env, platform)
     with open_context(where, env, as_of=as_of, progress=TerminalProgress()) as context:
         results = run_pipeline(context, pipeline, hold_out_days=hold_out_days, destinations=destinations)
     if results.monitoring:
@@ -84,6 +98,16 @@ def command(
         return
     for line in results.lines():
         click.echo(line)
+
+
+def one_destination(destinations: tuple[str, ...]) -> str:
+    """As a job's parameter, which is one text."""
+    if len(destinations) > 1:
+        raise UsageError(
+            f"A job writes to one --to, and {len(destinations)} were given.",
+            remedy="Run inference once for each: the same run again adds nothing to the inference log.",
+        )
+    return "".join(destinations)
 
 
 def _monitored(env: str, lines: list[str]) -> str:

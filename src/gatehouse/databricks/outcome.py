@@ -30,9 +30,9 @@ def write_outcome(code: int, outputs: Mapping[str, str] | None = None) -> str:
     return f"{MARK} {code} {json.dumps(dict(outputs or {}), sort_keys=True)}"
 
 
-def write_failure(error: GatehouseError) -> str:
+def write_failure(error: GatehouseError, outputs: Mapping[str, str] | None = None) -> str:
     """The line to print last when a command ended with this error."""
-    return write_outcome(error.exit_code, {name: getattr(error, name) for name in _SAID})
+    return write_outcome(error.exit_code, {**(outputs or {}), **{name: getattr(error, name) for name in _SAID}})
 
 
 def read_outcome(logs: str) -> Outcome | None:

@@ -23,6 +23,7 @@ class Embedded:
     """See Platform. Everything lies under `root`."""
 
     name = "local"
+    in_jobs = False
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -40,6 +40,10 @@ class Platform(Protocol):
     def store(self) -> Store:
         """See above."""
 
+    @property
+    def in_jobs(self) -> bool:
+        """Whether pipelines run as jobs of the platform: then a command starts one, and follows it."""
+
     def session(self, catalogs: Sequence[str]) -> AbstractContextManager[SparkSession]:
         """A Spark session in which tables of these catalogs can be named, for the body; Ctrl-C stops its queries."""
 

@@ -56,7 +56,7 @@ _open: list[_Open] = []
 
 def installed_engine() -> Engine:
     """The engine whose distribution provides `pyspark` here; PlatformError says how to install one."""
-    if _inside_a_job():
+    if inside_a_job():
         return Engine.DATABRICKS
     for module, engine in (
         ("pysail", Engine.SAIL),
@@ -100,7 +100,7 @@ def close_session(spark: SparkSession) -> None:
         opened.uses -= 1
         if opened.uses == 0:
             _open.remove(opened)
-            if not _inside_a_job():  # whose session is not ours to end
+            if not inside_a_job():  # whose session is not ours to end
                 opened.spark.stop()  # before the server: a server stopped under an open session never returns
             if opened.server is not None:
                 opened.server.stop()
@@ -142,7 +142,8 @@ def interruptible(spark: SparkSession, *, grace: float = 5.0) -> Iterator[None]:
         signal.signal(signal.SIGINT, previous)
 
 
-def _inside_a_job() -> bool:
+def inside_a_job() -> bool:
+    """Whether this process runs on a workspace's compute, which sets this variable."""
     return bool(os.environ.get("DATABRICKS_RUNTIME_VERSION"))
 
 
@@ -150,7 +151,7 @@ def _start_databricks() -> SparkSession:
     """The session that a job has, or that SPARK_REMOTE leads to, or one of databricks-connect."""
     from pyspark.sql import SparkSession
 
-    if _inside_a_job() or os.environ.get("SPARK_REMOTE"):
+    if inside_a_job() or os.environ.get("SPARK_REMOTE"):
         return SparkSession.builder.getOrCreate()
     try:
         from databricks.connect import DatabricksSession  # type: ignore[import-untyped, unused-ignore]

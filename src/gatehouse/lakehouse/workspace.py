@@ -17,6 +17,7 @@ from gatehouse.databricks.client import Workspace, open_workspace
 from gatehouse.errors import Refused, Unanswered
 from gatehouse.lakehouse.locks import writer_lock
 from gatehouse.lakehouse.registry_rules import Schema
+from gatehouse.lakehouse.session import inside_a_job
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -103,6 +104,11 @@ class WorkspacePlatform:
     def __init__(self, root: Path, *, volume: str) -> None:
         self.root = root
         self.store = VolumeStore(lambda: self._workspace, volume, root / "locks")
+
+    @property
+    def in_jobs(self) -> bool:
+        """See Platform. Inside one, this process is it."""
+        return not inside_a_job()
 
     @contextmanager
     def session(self, catalogs: Sequence[str]) -> Iterator[SparkSession]:
