@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from gatehouse.errors import PlatformError, StateError
 
@@ -32,6 +35,14 @@ TRAINING_CODE = (
 )
 """What, besides the use case's own package, decides which model comes out of given data."""
 
+CODE_FILE = "code.json"
+"""What git says of the code, written when it is deployed to where there is none (`gatehouse.databricks.build`):
+
+    {"commit": .., "author": .., "dirty": .., "log": [{"commit": .., "authors": [..], "training": bool}, ..]}
+
+The log is the newest first; `training` says whether a commit changed what training reads.
+"""
+
 _CHANGES = "+changes"
 
 
@@ -48,13 +59,20 @@ class CodeVersion:
 
 
 def code_version(use_case: str, root: Path) -> CodeVersion:
-    """The version of a checkout at `root` whose use case is the package `use_case`."""
+    """The version of a checkout at `root` whose use case is the package `use_case`.
+
+    In a workspace there is no git: what it said when the code was deployed lies beside conf/ (`CODE_FILE`).
+    """
+    digest = _digest([f for name in (use_case, *TRAINING_CODE) for f in _sources(name)])
+    if said := _deployed(root):
+        commit = said["commit"] + (_CHANGES if said["dirty"] else "")
+        return CodeVersion(commit=commit, author=said["author"], training_digest=digest)
     commit = _git(root, "rev-parse", "HEAD")
     changed = bool(commit) and bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
     return CodeVersion(
         commit=(commit + (_CHANGES if changed else "")) or "unknown",
         author=_git(root, "log", "-1", "--format=%ae") or "unknown",
-        training_digest=_digest([f for name in (use_case, *TRAINING_CODE) for f in _sources(name)]),
+        training_digest=digest,
     )
 
 
@@ -63,6 +81,8 @@ def authors(use_case: str, root: Path, *, commit: str, since: str | None) -> tup
 
     Names are as git has them, `Anna <anna@example.org>`. None at all where git does not know the commit.
     """
+    if said := _deployed(root):
+        return _authors_deployed(said["log"], commit.removesuffix(_CHANGES), (since or commit).removesuffix(_CHANGES))
     form = "--format=%an <%ae>%n%(trailers:key=Co-authored-by,valueonly)"
     commit, since = commit.removesuffix(_CHANGES), (since or commit).removesuffix(_CHANGES)
     own = _git(root, "log", "-1", form, commit)
@@ -104,6 +124,34 @@ def check_out(root: Path, commit: str) -> bool:
 
 def _training_files(use_case: str) -> list[Path]:
     return [path for name in (use_case, *TRAINING_CODE) for _, path in _sources(name)]
+
+
+@cache
+def _deployed(root: Path) -> Any:
+    """What the code's file says; None in a checkout, whose git knows better."""
+    file = root / CODE_FILE
+    if (root / ".git").exists() or not file.is_file():
+        return None
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+        return {name: said[name] for name in ("commit", "author", "dirty", "log")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PlatformError(
+            f"{file} cannot be read: {error!r}.",
+            why="It says which commit this code is, and who wrote it: they may not approve what it trains.",
+            remedy="Deploy again: databricks bundle deploy",
+        ) from error
+
+
+def _authors_deployed(log: list[dict[str, Any]], commit: str, since: str) -> tuple[str, ...]:
+    """As `authors`, from the log of the deployment. A start that it does not reach back to counts as its beginning."""
+    order = [entry["commit"] for entry in log]
+    if commit not in order:
+        return ()
+    first = order.index(commit)
+    until = order.index(since) if since in order[first:] else len(order)
+    new = [entry for entry in log[first + 1 : until] if entry["training"]]
+    return tuple(sorted({name for entry in (log[first], *new) for name in entry["authors"]}))
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 from collections.abc import Callable
 from importlib import invalidate_caches
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gatehouse.code_version import TRAINING_CODE, CodeVersion, check_out, code_version
+from gatehouse.code_version import CODE_FILE, TRAINING_CODE, CodeVersion, authors, check_out, code_version
+from gatehouse.databricks.build import code_of
 from gatehouse.errors import PlatformError, StateError
 
 COUNTER = iter(range(1000))
@@ -110,6 +112,7 @@ PLUMBING = {
     "gatehouse.lakehouse.locks",
     "gatehouse.lakehouse.naming",
     "gatehouse.lakehouse.session",
+    "gatehouse.lakehouse.table_rules",  # what is refused
     "gatehouse.lakehouse.table_types",
     "gatehouse.lakehouse.tables",
     "gatehouse.pipelines.context",
@@ -228,3 +231,34 @@ def test_a_tree_with_changes_and_a_commit_that_is_not_there_are_refused(
     with pytest.raises(StateError, match="has changes"):
         check_out(use_case.parent, first)
     assert (use_case / "__init__.py").read_text() == "NUMBER = 3\n"
+
+
+def test_where_there_is_no_git_the_file_of_the_deployment_says_the_same(
+    use_case: Path, git: Callable[..., str], tmp_path: Path
+) -> None:
+    root = use_case.parent
+    (root / "conf").mkdir()
+    (root / "conf" / "environments.yml").write_text(f"project: {use_case.name}:PROJECT\n")
+    commits = []
+    for who, file in (("ada", "conf/environments.yml"), ("bob", "README.md"), ("cleo", "conf/training.yml")):
+        (root / file).write_text(f"{(root / file).read_text() if (root / file).exists() else ''}# {who}\n")
+        git("add", ".")
+        git("commit", "--quiet", "-m", who, "--author", f"{who} <{who}@example.org>")
+        commits.append(git("rev-parse", "HEAD"))
+    first, second, last = commits
+    deployed = tmp_path / "deployed"
+    deployed.mkdir()
+    (deployed / CODE_FILE).write_text(json.dumps(code_of(root)))
+
+    assert code_version(use_case.name, deployed) == code_version(use_case.name, root)
+    for commit, since in ((last, None), (last, first), (last, second), (second, first), (first, "0" * 40)):
+        asked = {"commit": commit, "since": since}
+        assert authors(use_case.name, deployed, **asked) == authors(use_case.name, root, **asked), asked
+    assert authors(use_case.name, deployed, commit=last, since=first) == ("cleo <cleo@example.org>",)
+
+
+def test_a_deployment_that_does_not_say_who_wrote_its_code_is_an_error(use_case: Path) -> None:
+    (use_case.parent / CODE_FILE).write_text('{"commit": "4f2a"}')
+
+    with pytest.raises(PlatformError, match=r"code\.json cannot be read"):
+        code_version(use_case.name, use_case.parent)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from gatehouse.errors import DataError, StateError, StorageError
+from gatehouse.errors import Busy, DataError, StateError, StorageError
 from gatehouse.lakehouse import canonical
 from gatehouse.lakehouse.audit_chain import (
     CLOCK_TOLERANCE,
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from gatehouse.lakehouse.table_port import Tables
 
 __all__ = ["AUDIT_LOG", "AuditLog", "Entry", "Head", "Verification", "anchor_name"]
+
+_TRIES = 20
 
 AUDIT_LOG = Table(
     name="audit_log",
@@ -135,15 +137,22 @@ class AuditLog:
             "details": canonical.dumps(details or {}),
         }
         with self._store.alone(f"{self._name}.chain", timeout=self._lock_timeout):
-            last = self._last()
-            if key is not None and (known := self._with_key(key)) is not None:
-                return _entry(_the_same_act(known, act))
-            row = self._next(last, {"actor": actor, "actor_source": actor_source, **act})
-            if last is None:
-                self._make_table()
-            self._tables.append(self._name, self._frame(row))
-            self._move_anchor(Head(seq=row["seq"], hash=row["hash"]))
-        return _entry(row)
+            for _ in range(_TRIES):
+                last = self._last()
+                if key is not None and (known := self._with_key(key)) is not None:
+                    return _entry(_the_same_act(known, act))
+                row = self._next(last, {"actor": actor, "actor_source": actor_source, **act})
+                if last is None:
+                    self._make_table()
+                # The lock is this machine's; what another one has entered meanwhile comes before this entry.
+                if self._tables.insert(self._name, self._frame(row), keys=("seq",)):
+                    self._move_anchor(Head(seq=row["seq"], hash=row["hash"]))
+                    return _entry(row)
+        raise Busy(
+            f"Others entered something in {self._name} {_TRIES} times while this entry was on its way.",
+            why="Entries follow one another, each with the hash of the one before.",
+            remedy="Run the same command again.",
+        )
 
     def entries(self) -> tuple[Entry, ...]:
         """All entries, oldest first, unverified; none if nothing was ever written."""

@@ -52,6 +52,12 @@ class Tables(Protocol):
     def append(self, name: TableName, frame: DataFrame, *, metadata: Metadata | None = None) -> int:
         """Add rows; returns the version, unchanged if there were none. Run twice, it adds them twice."""
 
+    def insert(self, name: TableName, frame: DataFrame, *, keys: Sequence[str]) -> bool:
+        """Add rows, unless one of their keys is there already: then nothing is added, and False is returned.
+
+        Of two writers of one key, on whatever machines, exactly one inserts.
+        """
+
     def merge(self, name: TableName, frame: DataFrame, *, keys: Sequence[str], metadata: Metadata | None = None) -> int:
         """Insert rows with new keys, overwrite those with known ones; returns the version, unchanged if no row differs.
 

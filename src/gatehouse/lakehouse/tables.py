@@ -127,6 +127,15 @@ class DeltaTables:
             retry_conflicts(lambda: self._append(name, rows, metadata))
             return self.version(name)
 
+    def insert(self, name: TableName, frame: DataFrame, *, keys: Sequence[str]) -> bool:
+        """Add rows, unless one of their keys is there already: then nothing is added, and False is returned."""
+        with self._writing(name.catalog, name.schema, f"insert into {name}"):
+            rows = self._checkable(name, frame)
+            if self.read(name).join(rows.select(*keys), list(keys), "left_semi").limit(1).collect():
+                return False
+            retry_conflicts(lambda: self._append(name, rows, None))
+            return True
+
     def merge(self, name: TableName, frame: DataFrame, *, keys: Sequence[str], metadata: Metadata | None = None) -> int:
         """Insert rows with new keys, overwrite those with known ones; returns the version, unchanged if no row differs.
 

@@ -33,6 +33,7 @@ TABLE_WRITES: dict[str, Callable[[Tables, TableName, Any, DataFrame], object]] =
     "create": lambda port, name, table, rows: port.create(name, table),
     "append_only": lambda port, name, table, rows: port.append_only(name),
     "append": lambda port, name, table, rows: port.append(name, rows),
+    "insert": lambda port, name, table, rows: port.insert(name, rows, keys=table.primary_key),
     "merge": lambda port, name, table, rows: port.merge(name, rows, keys=table.primary_key),
     "replace": lambda port, name, table, rows: port.replace(name, rows, where=Equals("airport", "JFK")),
     "drop_schema": lambda port, name, table, rows: port.drop_schema(name.catalog, name.schema),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from gatehouse.errors import AccessDenied, DataError, StateError, StorageError
+from gatehouse.errors import AccessDenied, Busy, DataError, StateError, StorageError
 from gatehouse.lakehouse.audit import AUDIT_LOG, AuditLog, Entry, Head, Verification
 from gatehouse.lakehouse.audit_chain import genesis, row_hash
 from gatehouse.lakehouse.session import Engine
@@ -471,3 +472,44 @@ def test_a_process_killed_before_its_first_entry_leaves_an_empty_log(
     assert act(empty, "approve").seq == 1
     assert empty.verify().ok
     assert DeltaTable(folder(lakehouse_root)).metadata().configuration["delta.appendOnly"] == "true"
+
+
+class OfSeveralMachines(FolderStore):
+    """One store that is seen from machines whose locks do not meet."""
+
+    def alone(self, subject: str, *, timeout: float) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+def test_an_entry_of_another_machine_that_came_in_between_comes_before(
+    tables: Callable[..., DeltaTables], lakehouse_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, port = OfSeveralMachines(lakehouse_root), tables(("prod", "main"))
+    mine = AuditLog(port, NAME, store=store, clock=Clock(NOON))
+    other = AuditLog(tables(("prod", "main")), NAME, store=store, clock=Clock(NOON))
+    mine.append(action="judged", actor="ada", actor_source="the test")
+    insert, waiting = port.insert, ["approve", "promote"]
+
+    def overtaken(*given: Any, **named: Any) -> bool:
+        if waiting:
+            other.append(action=waiting.pop(0), actor="bob", actor_source="the test")
+        return insert(*given, **named)
+
+    monkeypatch.setattr(port, "insert", overtaken)
+    entry = mine.append(action="reject", actor="ada", actor_source="the test")
+
+    assert entry.seq == 4
+    assert [e.action for e in mine.entries()] == ["judged", "approve", "promote", "reject"]
+    assert mine.verify() == Verification(problems=(), head=entry.head)
+
+
+def test_a_log_that_others_fill_all_the_time_is_busy(
+    tables: Callable[..., DeltaTables], lakehouse_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = tables(("prod", "main"))
+    log = AuditLog(port, NAME, store=FolderStore(lakehouse_root), clock=Clock(NOON))
+    monkeypatch.setattr(port, "insert", lambda *_, **__: False)
+
+    with pytest.raises(Busy, match="20 times while this entry was on its way"):
+        log.append(action="judged", actor="ada", actor_source="the test")
+    assert log.entries() == ()

@@ -146,6 +146,16 @@ def test_writes_without_rows_make_no_version(port: DeltaTables, frame: Callable[
     assert port.merge(NAME, frame(), keys=["sensor"]) == 0
 
 
+def test_a_row_is_inserted_once_by_its_key(port: DeltaTables, frame: Callable[..., DataFrame]) -> None:
+    assert port.insert(NAME, frame((1, at(1), 0.5)), keys=["sensor"])
+    assert not port.insert(NAME, frame((1, at(2), 0.7)), keys=["sensor"])
+    assert not port.insert(NAME, frame((1, at(2), 0.7), (2, at(2), 0.7)), keys=["sensor"])
+    assert port.version(NAME) == 1
+    assert port.insert(NAME, frame((2, at(2), 0.7)), keys=["sensor"])
+
+    assert_rows(port.read(NAME), frame((1, at(1), 0.5), (2, at(2), 0.7)))
+
+
 def test_a_merge_overwrites_known_keys_and_inserts_new_ones(port: DeltaTables, frame: Callable[..., DataFrame]) -> None:
     port.append(NAME, frame((1, at(0), 5.0), (2, at(0), 5.0), (3, at(0), None)))
     assert port.merge(NAME, frame((2, at(1), None), (3, at(0), 7.0), (4, at(2), 8.0)), keys=["sensor"]) == 2
