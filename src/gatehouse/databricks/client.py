@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from json import JSONDecodeError
@@ -25,6 +26,7 @@ _LONGEST_PAUSE = 60.0
 _SECRETS = ("token", "client_secret", "password", "azure_client_secret")
 _SECRET_VARIABLES = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "SYSTEM_ACCESSTOKEN", "DATABRICKS_TOKEN")
 _UNKNOWN = "Without its answer nobody knows, and not knowing is never a yes."
+_GONE = re.compile(r"\b(Job|Run) \d+ does not exist")
 _LOG_IN = {
     "pat": "Set DATABRICKS_TOKEN to a token that is still valid; then run it again.",
     "github-oidc": "Give the job `id-token: write`, and compare the service principal's federation policy with the"
@@ -77,7 +79,7 @@ class Workspace:
         500 or 504 and answers that nobody can read are asked for again here.
 
         Args:
-            what: The question in words, for the error: "starting the job flights prod release".
+            what: What the call does, for the error: "starting the job flights prod release".
             call: Calls the SDK and does nothing else.
             again: False where a second call would do it a second time.
 
@@ -120,7 +122,9 @@ class Workspace:
             return not_accepted(self.host, str(self.sdk.config.auth_type), said)
         kinds = {sdk.NotFound: 404, sdk.ResourceConflict: 409, sdk.BadRequest: 400}
         status = next((number for kind, number in kinds.items() if isinstance(cause, kind)), None)
-        how = "refused" if status else "gave no answer that can be read to" if _unread(cause) else "did not answer"
+        if status == 400 and _GONE.search(said):  # some of the calls about jobs say so with another code
+            status = 404
+        how = "refused" if status else f"gave no answer{' that can be read' if _unread(cause) else ''} while"
         return Unanswered(
             f"{self.host} {how} {what}: {said or type(cause).__name__}",
             status=status,
@@ -152,10 +156,8 @@ def open_workspace(clock: Clock | None = None) -> Workspace:
         host = os.environ.get("DATABRICKS_HOST", "")
         if not host and "DATABRICKS_CONFIG_PROFILE" not in os.environ:
             raise _no_host() from None
-        said = without(
-            " ".join(str(error).split(" Config: ", maxsplit=1)[0].split()), os.environ.get("DATABRICKS_CLIENT_SECRET")
-        )
-        raise not_accepted(host or "The workspace", os.environ.get("DATABRICKS_AUTH_TYPE", ""), said[:300]) from None
+        said = without(_one_line(str(error)), os.environ.get("DATABRICKS_CLIENT_SECRET"))
+        raise not_accepted(host or "The workspace", os.environ.get("DATABRICKS_AUTH_TYPE", ""), said) from None
     if not config.host:
         raise _no_host()
     return Workspace(WorkspaceClient(config=config), chosen)
@@ -180,7 +182,7 @@ def without(text: str, *secrets: str | None) -> str:
 
 def _one_line(message: str) -> str:
     """The SDK's message without its list of settings."""
-    return " ".join(message.split(" Config: ", maxsplit=1)[0].split())[:400]
+    return " ".join(message.split(" Config: ", maxsplit=1)[0].split())[:400].rstrip(".")
 
 
 def _no_host() -> ConfigurationError:

@@ -62,12 +62,12 @@ def find_job(workspace: Workspace, *, project: str, env: str, key: str) -> Job:
     name = f"{project} {env} {key}"
 
     def tagged(only: str | None) -> list[BaseJob]:
-        found = workspace.ask(f"to list jobs, for {name}", lambda: list(jobs.list(name=only, limit=100)))
+        found = workspace.ask(f"looking for the job {name}", lambda: list(jobs.list(name=only, limit=100)))
         return [job for job in found if job.settings and wanted.items() <= (job.settings.tags or {}).items()]
 
     found = tagged(name) or tagged(None)
     if len(found) > 1 and all(_name(job).startswith("[dev ") for job in found):
-        me = workspace.ask("who is asking", lambda: workspace.sdk.current_user.me().user_name)
+        me = workspace.ask("reading who this is", lambda: workspace.sdk.current_user.me().user_name)
         found = [job for job in found if job.creator_user_name == me]
     if len(found) != 1 or found[0].job_id is None:
         several = ": " + ", ".join(f"{_name(job)} ({job.job_id})" for job in found) if found else ""
@@ -78,7 +78,7 @@ def find_job(workspace: Workspace, *, project: str, env: str, key: str) -> Job:
             + f"databricks bundle deploy -t {env}",
         )
     job_id = found[0].job_id
-    settings = workspace.ask(f"to read the job {name}", lambda: jobs.get(job_id)).settings
+    settings = workspace.ask(f"reading the job {name}", lambda: jobs.get(job_id)).settings
     declared = (settings.parameters if settings else None) or []
     return Job(job_id=job_id, name=_name(found[0]), env=env, parameters={p.name: p.default or "" for p in declared})
 
@@ -133,7 +133,7 @@ def run_job(
     def start() -> tuple[int, int | None]:
         try:
             answer = workspace.ask(
-                f"to start the job {job.name}",
+                f"starting the job {job.name}",
                 lambda: workspace.sdk.jobs.run_now(
                     job.job_id,
                     job_parameters=dict(parameters),
@@ -217,7 +217,7 @@ def _read(workspace: Workspace, name: str, run_id: int, page: str, repair: int |
     where = f"run {run_id} of {name}" + (f" ({page})" if page else "")
     history = None if repair is None else True
     try:
-        return workspace.ask(f"about {where}", lambda: workspace.sdk.jobs.get_run(run_id, include_history=history))
+        return workspace.ask(f"following {where}", lambda: workspace.sdk.jobs.get_run(run_id, include_history=history))
     except GatehouseError as error:
         if isinstance(error, Unanswered) and error.status == 404:
             raise RunFailed(
@@ -248,7 +248,7 @@ def _task(workspace: Workspace, task: RunTask, page: str) -> TaskResult:
     run_id = task.run_id
     try:
         output = workspace.ask(
-            f"for the output of {task.task_key} ({page})", lambda: workspace.sdk.jobs.get_run_output(run_id)
+            f"reading the output of {task.task_key} ({page})", lambda: workspace.sdk.jobs.get_run_output(run_id)
         )
     except GatehouseError as error:
         if standing.well:  # it may have said that it did not go well
@@ -298,10 +298,10 @@ def _cancelled(
 
 def _cancel(workspace: Workspace, run_id: int) -> bool:
     """Whether it was seen to be over, some seconds later."""
-    workspace.ask(f"to cancel run {run_id}", lambda: workspace.sdk.jobs.cancel_run(run_id))
+    workspace.ask(f"cancelling run {run_id}", lambda: workspace.sdk.jobs.cancel_run(run_id))
     end = workspace.clock.time() + _UNTIL_CANCELLED
     while workspace.clock.time() < end:
-        run = workspace.ask(f"about run {run_id}", lambda: workspace.sdk.jobs.get_run(run_id))
+        run = workspace.ask(f"reading run {run_id}", lambda: workspace.sdk.jobs.get_run(run_id))
         if standing_of(run).over:
             return True
         workspace.clock.sleep(1.0)
@@ -328,12 +328,12 @@ def _last_failed(workspace: Workspace, job: Job, parameters: Mapping[str, str]) 
     """The job's last run, if it is over, did not end well, and had the same parameters."""
     jobs = workspace.sdk.jobs
     runs = workspace.ask(
-        f"for the last run of {job.name}", lambda: next(iter(jobs.list_runs(job_id=job.job_id, limit=1)), None)
+        f"looking for the last run of {job.name}", lambda: next(iter(jobs.list_runs(job_id=job.job_id, limit=1)), None)
     )
     if runs is None or runs.run_id is None:
         return None
     run_id = runs.run_id
-    run = workspace.ask(f"about run {run_id} of {job.name}", lambda: jobs.get_run(run_id))
+    run = workspace.ask(f"reading run {run_id} of {job.name}", lambda: jobs.get_run(run_id))
     standing = standing_of(run)
     had = {p.name: (p.default if p.value is None else p.value) or "" for p in run.job_parameters or [] if p.name}
     same = {**job.parameters, **had} == {**job.parameters, **parameters}
@@ -346,7 +346,7 @@ def _repair(workspace: Workspace, job: Job, run_id: int) -> tuple[int, int | Non
     before = _last_repair(workspace, run_id)
     try:
         answer = workspace.ask(
-            f"to repair run {run_id} of {job.name}",
+            f"repairing run {run_id} of {job.name}",
             lambda: jobs.repair_run(run_id, rerun_all_failed_tasks=True, latest_repair_id=before).response,
             again=False,
         )
@@ -359,7 +359,7 @@ def _repair(workspace: Workspace, job: Job, run_id: int) -> tuple[int, int | Non
 
 
 def _last_repair(workspace: Workspace, run_id: int) -> int | None:
-    run = workspace.ask(f"about run {run_id}", lambda: workspace.sdk.jobs.get_run(run_id, include_history=True))
+    run = workspace.ask(f"reading run {run_id}", lambda: workspace.sdk.jobs.get_run(run_id, include_history=True))
     return next(reversed(_repairs(run)), None)
 
 

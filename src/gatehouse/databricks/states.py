@@ -36,6 +36,11 @@ _SAYING = {
     "INTERNAL_ERROR": "broke down in the platform",
     "CLOUD_FAILURE": "broke down at the cloud's provider",
     "FAILED": "failed",
+    "MAXIMUM_CONCURRENT_RUNS_REACHED": "was skipped, as many run already",
+    "DISABLED": "was skipped, being disabled",
+    "EXCLUDED": "was skipped, its condition not being met",
+    "UPSTREAM_FAILED": "was skipped, after another's failure",
+    "UPSTREAM_CANCELED": "was skipped, after another was cancelled",
     "RUN_EXECUTION_ERROR": "failed",
 }
 _NOT_TRIED = {"UPSTREAM_FAILED", "UPSTREAM_CANCELED", "EXCLUDED", "DISABLED", "SKIPPED"}
@@ -45,16 +50,22 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Standing:
-    """Where a run or a task stands, in the platform's words; `result` is empty until it is over."""
+    """Where a run or a task stands, in the platform's words; `result` and `code` are empty until it is over."""
 
     life: str
     result: str = ""
+    code: str = ""
     message: str = ""
     over: bool = False
     well: bool = False
 
     def __str__(self) -> str:
-        return " ".join(dict.fromkeys(word for word in (self.life, self.result) if word))
+        return " ".join(dict.fromkeys(word for word in (self.life, self.result, self.code) if word))
+
+    @property
+    def words(self) -> set[str]:
+        """All that tells how it ended."""
+        return {self.result, self.code} - {""}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,19 +103,19 @@ def standing_of(run: BaseRun | Run | RunTask) -> Standing:
     details = new.termination_details if new else None
     # Without any life that is known, the end is what tells that it is over.
     over = life.value in _OVER if life else bool(run.end_time)
-    results = [old.result_state.value if old.result_state else ""] if old else []
-    results += [details.code.value if details.code else ""] if details else []
+    result = old.result_state.value if old and old.result_state else ""
+    code = details.code.value if details and details.code else ""
+    said = ([result] if old else []) + ([code] if details else [])
     message = (details and details.message) or (old and old.state_message) or (old and old.queue_reason)
     if not message and new and new.queue_details:
         message = new.queue_details.message
     return Standing(
         life=life.value if life else "UNKNOWN",
-        result=next((result for result in results if result != "SUCCESS"), "SUCCESS" if results else "")
-        if over
-        else "",
+        result=result if over else "",
+        code=code if over else "",
         message=plain(message or ""),
         over=over,
-        well=over and life is not None and life.value == "TERMINATED" and set(results) == {"SUCCESS"},
+        well=over and life is not None and life.value == "TERMINATED" and set(said) == {"SUCCESS"},
     )
 
 
@@ -118,14 +129,13 @@ def failure_of(where: str, run: Standing, tasks: Sequence[TaskResult]) -> Gateho
             return error_of(task.outcome, where=f"task {task.key} of {where}: {task.page}", said=task.error)
     if run.well:
         return None
-    culprit = next((t for t in tasks if not t.standing.well and t.standing.result not in _NOT_TRIED), None)
-    cause = culprit.standing if culprit and culprit.standing.result not in ("FAILED", "") else run
+    culprit = next((t for t in tasks if not t.standing.well and not t.standing.words & _NOT_TRIED), None)
     what = f"{where} {_said(run)}"
     if culprit:
         what += f"; its task {culprit.key} {_said(culprit.standing)} ({culprit.page})"
         what += f":\n{culprit.error}" if culprit.error else ""
-    words = {run.result, cause.result}
-    if words & _FULL or (run.life == "SKIPPED" and not run.result):
+    words = run.words | (culprit.standing.words if culprit else set())
+    if words & _FULL or (run.life == "SKIPPED" and not run.words):
         return Busy(what, why="The workspace runs as many as it may; nothing of it ran.", remedy="Run it again later.")
     if "UNAUTHORIZED_ERROR" in words:
         return AccessDenied(what, remedy="gatehouse setup --plan shows which grants are missing.")
@@ -148,8 +158,8 @@ def plain(text: str) -> str:
 
 
 def _said(standing: Standing) -> str:
-    words = _SAYING.get(standing.result or standing.life)
-    if words is None and not standing.result:
-        words = f"ended in a state that this version does not know ({standing.life})"
-    words = words or f"ended as {standing.result}"
+    known = [_SAYING[word] for word in (standing.result, standing.code, standing.life) if word in _SAYING]
+    words = known[0] if known else f"ended in a state that this version does not know ({standing})"
+    if known and standing.code not in ("", "RUN_EXECUTION_ERROR", *_SAYING):
+        words += f" ({standing.code})"
     return f"{words}: {standing.message}" if standing.message else words
