@@ -57,6 +57,10 @@ class Environment(_Closed):
         default=None,
         description="Environment whose source tables are read, read-only, instead of ingesting: dev reads prod.",
     )
+    source: Literal["live", "mirror"] = Field(
+        default="live",
+        description="With `sources_from`: its own tables, or the masked sample that `gatehouse run mirror` writes.",
+    )
     data_fraction: Fraction = Field(
         default=1.0, description="Share of the events that is used, chosen by a hash of their key."
     )
@@ -77,6 +81,11 @@ class Environment(_Closed):
     replay: Replay | None = Field(
         default=None, description="Only with `clock: replay`; null: the first command says --as-of."
     )
+    driver: Literal["ci", "registry"] = Field(
+        default="ci",
+        description="Who judges a new version: `ci`, the release itself and the CI's approval; or `registry`, what the "
+        "registered model starts by itself (a deployment job, or `gatehouse listen`), and an approval by tags.",
+    )
     volume: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){2}$",
@@ -90,6 +99,11 @@ class Environment(_Closed):
         return self.catalog, self.db_schema
 
     @property
+    def mirror(self) -> tuple[str, str]:
+        """Catalog and schema of the masked sample of its source tables, for those who may not see them."""
+        return self.catalog, f"{self.db_schema}_mirror"
+
+    @property
     def keeps(self) -> str:
         """The volume of its state and pages."""
         return self.volume or f"{self.catalog}.{self.db_schema}.gatehouse"
@@ -98,6 +112,8 @@ class Environment(_Closed):
     def _only_a_replay_has_steps(self) -> Environment:
         if self.replay is not None and self.clock != "replay":
             raise ValueError("`replay` belongs to `clock: replay`")
+        if self.source == "mirror" and self.sources_from is None:
+            raise ValueError("`source: mirror` belongs to `sources_from`")
         return self
 
 
@@ -114,11 +130,19 @@ class EnvironmentsFile(_Closed):
             source = environment.sources_from
             if source is not None and (source == name or source not in self.environments):
                 raise ValueError(f"{name}.sources_from names {source!r}, which is not another environment")
+            if environment.source == "mirror" and self.environments[str(source)].platform != environment.platform:
+                raise ValueError(f"{name} reads a mirror of {source}, which lives on another platform")
         # Unity Catalog and some file systems do not tell capitals apart.
         places = [(e.platform, e.catalog.casefold(), e.db_schema.casefold()) for e in self.environments.values()]
+        mirrored = [self.environments[e.sources_from or ""] for e in self.environments.values() if e.source == "mirror"]
+        places += {(e.platform, e.mirror[0].casefold(), e.mirror[1].casefold()) for e in mirrored}
         if len(set(places)) != len(places):
             raise ValueError("two environments share one catalog and schema, so neither is safe from the other")
         return self
+
+    def is_mirrored(self, name: str) -> bool:
+        """Whether another environment reads the masked sample of this one's source tables."""
+        return any(e.sources_from == name and e.source == "mirror" for e in self.environments.values())
 
 
 class TrainingFile(_Closed):

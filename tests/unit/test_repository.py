@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "gates": {"errors", "settings", "evaluation", "project", "lakehouse"},
     "state": {"errors", "ci"},
     "databricks": {"errors", "progress"},
+    "listening": {"errors", "gates"},
     "reports": {"errors", "settings", "evaluation", "project", "lakehouse", "gates"},
     "pipelines": {
         "errors",

@@ -8,7 +8,7 @@ import click
 
 from gatehouse.cli import options
 from gatehouse.cli.deciding import decide_by_name, show_decisions
-from gatehouse.errors import UsageError
+from gatehouse.errors import ConfigurationError, UsageError
 
 
 @click.command(
@@ -58,6 +58,12 @@ def command(
     from gatehouse.cli.world import open_context, place
 
     where = place(found)
+    if where.settings.environment(env).driver != "ci":
+        raise ConfigurationError(
+            f"In {env} the registry judges new versions, and not the CI (driver: registry).",
+            why="With two judges, one would promote what the other is still asking people about.",
+            remedy=f"gatehouse approve {version} --env {env} --reason '...'    by somebody who did not propose it",
+        )
     with open_context(where, env, as_of=None, progress=TerminalProgress()) as context:
         known = context.registry.get(context.model, version)
         approvals, standing = approve_from_ci(

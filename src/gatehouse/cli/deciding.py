@@ -28,14 +28,19 @@ def decide_by_name(
     from gatehouse.gates.approval import Decision
     from gatehouse.gates.identity import git_config_of, local_identity
     from gatehouse.pipelines.approval import decide
+    from gatehouse.pipelines.decisions import JUDGED_TAG
+    from gatehouse.pipelines.judging import tags_of
 
     where = place(found)
     actor = local_identity(as_name, git_config_of(Path.cwd()))  # also in a CI, where a name is no more than claimed
+    by_registry = where.settings.environment(env).driver == "registry"
     with open_context(where, env, as_of=None, progress=TerminalProgress()) as context:
         known = context.registry.get(context.model, version)
         approval, standing = decide(
             context, known, Decision(verb), actor=actor, reason=reason, answers=_parsed(answers)
         )
+        if by_registry:  # whoever judges there waits for these
+            context.registry.set_tags(context.model, known.tags.get(JUDGED_TAG, known.version), tags_of(approval))
     show_decisions(verb, [approval], standing, env, as_json=as_json)
 
 

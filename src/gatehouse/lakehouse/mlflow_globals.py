@@ -30,6 +30,7 @@ _QUIET = {
     # These print a traceback for what is raised, and told in our words, anyway.
     "mlflow.store.db.utils": logging.CRITICAL,
     "alembic": logging.ERROR,
+    "mlflow.store.model_registry.abstract_store": logging.WARNING,  # how long it may wait for a server
 }
 _URI_VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_ID")
 

@@ -70,13 +70,9 @@ def judge(context: Context, candidate: Version, process: CleanProcess | None = N
     """
     with context.alone("release"):
         gatekeeper(context).settle()
+        if (before := judged_before(context, candidate)) is not None:
+            return before
         champion = context.registry.by_alias(context.model, CHAMPION)
-        known = _on_record(context, candidate)
-        if champion is not None and champion.version in (candidate.version, known and known.promoted.version):
-            return _champion_already(context, candidate, known)
-        if known is not None and _holds(context, known, champion):
-            context.progress.note(f"Version {candidate.version} was judged on exactly this: the record holds.")
-            return Judged(record=known, digest=known.digest(), reused=True)
         with nullcontext(process) if process else CleanProcess() as ready:
             record = _judge(context, candidate, champion, ready)
         keep(context, record)
@@ -84,6 +80,18 @@ def judge(context: Context, candidate: Version, process: CleanProcess | None = N
         _name_challenger(context, record)
         publish(context, [record.promoted.version], approval_verdict)
     return Judged(record=record, digest=record.digest(), reused=False)
+
+
+def judged_before(context: Context, candidate: Version) -> Judged | None:
+    """What was decided on a version, if it would be decided again on the same grounds; None: it has to be judged."""
+    champion = context.registry.by_alias(context.model, CHAMPION)
+    known = _on_record(context, candidate)
+    if champion is not None and champion.version in (candidate.version, known and known.promoted.version):
+        return _champion_already(context, candidate, known)
+    if known is None or not _holds(context, known, champion):
+        return None
+    context.progress.note(f"Version {candidate.version} was judged on exactly this: the record holds.")
+    return Judged(record=known, digest=known.digest(), reused=True)
 
 
 def _champion_already(context: Context, candidate: Version, known: DecisionRecord | None) -> Judged:
