@@ -53,9 +53,10 @@ def build(root: Path) -> None:
         PlatformError: uv is missing, or failed.
     """
     code = code_of(root)
+    committed = _git(root, "log", "-1", "--format=%ct")
     (root / "code.json").write_text(json.dumps(code, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        _uv(root, "build", "--wheel", "--out-dir", folder, epoch=_git(root, "log", "-1", "--format=%ct"))
+        _uv(root, "build", "--wheel", "--out-dir", folder, epoch=committed)
         _uv(root, "export", "--frozen", "--no-default-groups", "--no-emit-project", "--no-hashes", "--no-header",
             "--no-annotate", "--output-file", str(Path(folder, "requirements.txt")))  # fmt: skip
         dist = root / "dist"
@@ -64,6 +65,9 @@ def build(root: Path) -> None:
             old.unlink()
         for made in [*Path(folder).glob("*.whl"), Path(folder, "requirements.txt")]:
             shutil.move(made, dist / made.name)
+            # The CLI puts this time into the wheel's version, and so tells one deployment from the next.
+            moment = None if code["dirty"] else (int(committed), int(committed))
+            os.utime(dist / made.name, moment)
 
 
 def code_of(root: Path) -> Code:
