@@ -3,6 +3,7 @@
 
 UV_VERSION := 0.13.8
 ACTIONLINT_VERSION := 1.7.12
+DATABRICKS_VERSION := 0.298.0
 
 # The interpreter is this machine's own (uv would otherwise download one, unasked): the first that fits.
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -20,9 +21,12 @@ RUN = UV_PYTHON='$(PYTHON)' $(UV) run --locked
 # actionlint comes as Go source only: built where there is a Go, as on every hosted runner.
 ACTIONLINT := $(if $(shell go version 2>/dev/null),.tools/actionlint-$(ACTIONLINT_VERSION)/actionlint,$(shell command -v actionlint 2>/dev/null))
 
+# The Databricks CLI: one on PATH is used. The last that is published as Go source is built otherwise, for the tests.
+DATABRICKS := $(if $(filter Databricks,$(shell databricks --version 2>/dev/null)),databricks,$(if $(shell go version 2>/dev/null),.tools/databricks-$(DATABRICKS_VERSION)/databricks))
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two test processes on two cores are slower than one after the other
-.PHONY: help demo install test test-unit test-integration test-slow test-template test-pythons test-jvm lint lint-code lint-workflows lint-github lint-azure format clean ready python
+.PHONY: help demo install test test-unit test-integration test-slow test-template test-pythons test-jvm lint lint-code lint-workflows lint-github lint-azure format databricks-cli clean ready python
 
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -44,7 +48,7 @@ test-integration: ready ## Whole pipelines on a throw-away lakehouse
 test-slow: ready ## Simulations, year-long data, killed processes, every way through the gates, mutations
 	@$(RUN) pytest -m slow tests/unit tests/integration $(wildcard tests/template)
 
-test-template: ready ## What proves the template itself: workflows compared, and run as on GitHub
+test-template: ready $(if $(wildcard tests/template),$(filter .tools/%,$(DATABRICKS))) ## What proves the template itself: workflows compared, and run as on GitHub
 	@$(if $(wildcard tests/template),$(RUN) pytest -m 'not slow' tests/template,echo "This project left the template's own tests behind.")
 
 test-pythons: test-python-3.11 test-python-3.12 test-python-3.13 ## Unit tests on every other supported Python found here
@@ -95,6 +99,9 @@ format: ready ## Put the code into shape
 	@$(RUN) ruff check --fix
 	@$(RUN) ruff format
 
+databricks-cli: $(filter .tools/%,$(DATABRICKS)) ## The Databricks CLI for the tests of the bundle, unless it is on PATH
+	@$(if $(DATABRICKS),$(DATABRICKS) --version,echo "Neither the Databricks CLI nor a Go to build it with was found." >&2; exit 1)
+
 clean: ## Remove environments, tools and caches; the lakehouse stays (`gatehouse reset` is for that)
 	rm -rf .venv .venv-* .tools dist build .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -116,3 +123,12 @@ endif
 .tools/actionlint-$(ACTIONLINT_VERSION)/actionlint:
 	@echo "Building actionlint $(ACTIONLINT_VERSION) into .tools/"
 	@GOBIN="$(CURDIR)/$(@D)" go install github.com/rhysd/actionlint/cmd/actionlint@v$(ACTIONLINT_VERSION)
+
+# `go install` refuses this module for its replacements; as a dependency of an empty one it builds.
+.tools/databricks-$(DATABRICKS_VERSION)/databricks:
+	@echo "Building the Databricks CLI $(DATABRICKS_VERSION) into .tools/: minutes, once"
+	@rm -rf $(@D) && mkdir -p $(@D)/source && cd $(@D)/source && go mod init tools 2>/dev/null \
+		&& go mod edit -require=github.com/databricks/cli@v$(DATABRICKS_VERSION) \
+		&& printf 'package tools\n\nimport _ "github.com/databricks/cli/cmd"\n' > tools.go \
+		&& GOFLAGS=-mod=mod go build -o ../databricks \
+			-ldflags '-X github.com/databricks/cli/internal/build.buildVersion=$(DATABRICKS_VERSION)' github.com/databricks/cli
