@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "ci": {"errors"},
     "progress": set(),
     "fork": {"errors"},
+    "setup": {"errors", "settings", "ci"},
     "code_version": {"errors"},
     "settings": {"errors"},
     "clock": {"errors", "settings", "lakehouse"},

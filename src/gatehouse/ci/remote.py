@@ -30,6 +30,8 @@ class Remote:
     """`octo/flights` on GitHub, the repository's name on Azure DevOps."""
     web: str
     """Its page, without a slash at the end."""
+    organisation: Api | None = None
+    """Azure DevOps: the interface of the organisation, one level above the project's."""
 
 
 def remote_of(environ: Mapping[str, str], folder: Path, *, wait: float = 1.0) -> Remote | None:
@@ -69,11 +71,14 @@ def _azure(environ: Mapping[str, str], base: str, repository: str, wait: float) 
     token, personal = environ.get("SYSTEM_ACCESSTOKEN"), environ.get("AZURE_DEVOPS_EXT_PAT")
     basic = base64.b64encode(f":{personal}".encode()).decode() if personal else ""
     shown = {"Authorization": f"Bearer {token}"} if token else {"Authorization": f"Basic {basic}"} if basic else {}
-    api = Api(
-        base,
-        provider="Azure DevOps",
-        headers={"Accept": "application/json", **shown},
-        remedy="Set AZURE_DEVOPS_EXT_PAT to a token that may read builds, code and environments; then run it again.",
-        wait=wait,
+    api, organisation = (
+        Api(
+            address,
+            provider="Azure DevOps",
+            headers={"Accept": "application/json", **shown},
+            remedy="Set AZURE_DEVOPS_EXT_PAT to a token that may read builds, code and environments; run it again.",
+            wait=wait,
+        )
+        for address in (base, base.rpartition("/")[0])
     )
-    return Remote(kind="azure", api=api, repository=repository, web=base)
+    return Remote(kind="azure", api=api, repository=repository, web=base, organisation=organisation)

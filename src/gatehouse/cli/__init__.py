@@ -42,6 +42,7 @@ _SECTIONS = {
         "audit": "Who decided and did what, and whether the log still says it.",
     },
     "In CI": {
+        "setup": "Make what a project needs around it: principals, catalogs, grants, the CI's environments.",
         "preflight": "What stands between this checkout and a release that works.",
         "rehearse": "Run every pipeline and every gate in a schema that is thrown away.",
         "sweep": "Drop what rehearsals left behind.",

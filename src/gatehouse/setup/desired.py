@@ -1,0 +1,241 @@
+"""What conf/ and the answers ask for, as resources. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gatehouse.errors import ConfigurationError
+from gatehouse.settings import EnvironmentsFile
+from gatehouse.setup import roles
+from gatehouse.setup.answers import SetupFile
+from gatehouse.setup.repository import repository
+from gatehouse.setup.resources import Existing, Kind, Part, Resource, Unseen
+from gatehouse.setup.roles import Grant, Objects, Securable
+
+_PROJECT = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A service principal: its number in the account, and the identifier that grants and sign-ins use."""
+
+    id: str
+    application: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """What a CI's token says: whom it comes from, for whom it is meant."""
+
+    name: str
+    issuer: str
+    subject: str
+    audiences: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What has to be asked before anything can be wanted.
+
+    `identities` are the service principals that are there, by name; `subjects` the tokens that may act as each.
+    `provider_environments` are those that workflows work in, `approving` those whose reviewers approve.
+    """
+
+    project: str
+    objects: Objects
+    provider: Literal["github", "azure"] | None
+    repository: str
+    provider_environments: tuple[str, ...] = ()
+    approving: tuple[str, ...] = ()
+    identities: Mapping[str, Identity] = field(default_factory=dict)
+    subjects: Mapping[str, tuple[Subject, ...] | Unseen] = field(default_factory=dict)
+
+
+def desired(file: EnvironmentsFile, answers: SetupFile, known: Known) -> tuple[Resource, ...]:
+    """Everything that should be there, in an order in which each thing finds what it needs."""
+    if not _PROJECT.fullmatch(known.project):
+        raise ConfigurationError(
+            f"The project is called {known.project!r}.",
+            why="Groups, service principals and policies are named after it.",
+            remedy="Give the Project a name of letters, digits, _ and -.",
+        )
+    return (*_account(file, answers, known), *_metastore(file, answers, known), *repository(file, answers, known))
+
+
+def part_of(resources: tuple[Resource, ...], part: Part) -> tuple[Resource, ...]:
+    """Those of one administrator."""
+    return tuple(resource for resource in resources if resource.part is part)
+
+
+def _account(file: EnvironmentsFile, answers: SetupFile, known: Known) -> Iterator[Resource]:
+    project = known.project
+    robots = roles.principals(project, file)
+    groups = (roles.developers(project), roles.approvers(project)) if robots else ()
+    for name in groups:
+        hand = _account_cli("groups", "create", "--display-name", name)
+        yield Resource(kind=Kind.GROUP, name=name, by_hand=hand)
+    for name in robots:
+        hand = _account_cli("service-principals", "create", "--display-name", name)
+        given = Existing.GIVEN if name in answers.given_principals else Existing.REFUSED
+        yield Resource(kind=Kind.SERVICE_PRINCIPAL, name=name, existing=given, by_hand=hand)
+    for env, workspaces in answers.workspaces.items():
+        if env not in file.environments:
+            raise ConfigurationError(
+                f"conf/setup.yml has workspaces of {env!r}, and conf/environments.yml no such environment.",
+                why="Nobody would be let into them.",
+                remedy=f"Choose from: {', '.join(file.environments)}.",
+            )
+        for workspace in workspaces:
+            inside = [
+                *groups,
+                *(r for r in robots if r in (roles.pipelines(project, env), roles.approval(project, env))),
+            ]
+            for who in inside:
+                yield _access(who, str(workspace.id or ""), workspace.host.rstrip("/"), who in groups)
+    for name in robots:
+        yield from _policies(name, known)
+
+
+def _access(who: str, workspace: str, host: str, group: bool) -> Resource:
+    body = json.dumps({"permissions": ["USER"]})
+    return Resource(
+        kind=Kind.ACCESS,
+        name=f"of {who} to {host}",
+        at={"principal": who, "group": "yes" if group else "", "workspace": workspace},
+        wants={"permissions": frozenset({"USER"})},
+        waits_for="" if workspace else f"the number of workspace {host}, as `id` in conf/setup.yml",
+        by_hand=_account_cli(
+            "workspace-assignment", "update", workspace or "WORKSPACE_ID", "PRINCIPAL_ID", "--json", body
+        ),
+    )
+
+
+def _policies(name: str, known: Known) -> Iterator[Resource]:
+    subjects = known.subjects.get(name, ())
+    if isinstance(subjects, Unseen):
+        yield Resource(
+            kind=Kind.POLICY, name=f"of {name}", waits_for=subjects.reason.rstrip("."), by_hand=subjects.remedy
+        )
+        return
+    for subject in subjects:
+        policy = slug(f"{known.project}-{subject.name}")
+        oidc = {"issuer": subject.issuer, "subject": subject.subject}
+        audiences = {"audiences": sorted(subject.audiences)} if subject.audiences else {}
+        body = json.dumps({"oidc_policy": {**oidc, **audiences}})
+        yield Resource(
+            kind=Kind.POLICY,
+            name=f"{policy} of {name}",
+            at={"principal": name, "policy": policy},
+            wants={**oidc, "audiences": ", ".join(sorted(subject.audiences))},
+            existing=Existing.REFUSED,
+            by_hand=_account_cli("service-principal-federation-policy", "create", "PRINCIPAL_ID", "--json", body),
+        )
+
+
+def slug(text: str) -> str:
+    """Lower case letters, digits and hyphens, as the identifier of a policy has to be."""
+    return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")
+
+
+def _metastore(file: EnvironmentsFile, answers: SetupFile, known: Known) -> Iterator[Resource]:
+    environments = {n: e for n, e in file.environments.items() if e.platform == "databricks"}
+    seen: set[str] = set()
+    made: dict[str, str] = {}
+    for name, environment in environments.items():
+        made.setdefault(environment.catalog, name)
+    for catalog, env in made.items():
+        given = catalog in answers.given_catalogs
+        yield Resource(
+            kind=Kind.CATALOG,
+            name=catalog,
+            at={"env": env},
+            existing=Existing.GIVEN if given else Existing.REFUSED,
+            by_hand=_cli("catalogs", "create", catalog),
+        )
+    for name, environment in environments.items():
+        places = [environment.place, *([environment.mirror] if file.is_mirrored(name) else [])]
+        volumes = [f"{'.'.join(environment.place)}.landing", environment.keeps]
+        home = {".".join(environment.keeps.split(".")[:2])} - {".".join(place) for place in places}
+        for schema in (*(".".join(place) for place in places), *sorted(home)):
+            if schema not in seen:
+                seen.add(schema)
+                catalog, _, short = schema.partition(".")
+                hand = _cli("schemas", "create", short, catalog)
+                yield Resource(kind=Kind.SCHEMA, name=schema, at={"env": name}, by_hand=hand)
+        for volume in volumes:
+            catalog, schema, short = volume.split(".")
+            hand = _cli("volumes", "create", catalog, schema, short, "MANAGED")
+            yield Resource(kind=Kind.VOLUME, name=volume, at={"env": name}, by_hand=hand)
+    robots = roles.principals(known.project, file)
+    for grant in roles.grants(known.project, file, known.objects):
+        yield from _grant(grant, _home_of(grant, file), answers, known, robot=grant.principal in robots)
+
+
+def _home_of(grant: Grant, file: EnvironmentsFile) -> str:
+    """The environment in whose workspace a grant is given."""
+    fits = [
+        name
+        for name, environment in file.environments.items()
+        if environment.platform == "databricks"
+        and (
+            ".".join(grant.name.split(".")[:2]) in (".".join(environment.place), ".".join(environment.mirror))
+            or grant.name == environment.keeps
+        )
+    ]
+    at_least = [n for n, e in file.environments.items() if e.catalog == grant.name.split(".")[0]]
+    return (fits or at_least)[0]
+
+
+def _grant(grant: Grant, env: str, answers: SetupFile, known: Known, *, robot: bool) -> Iterator[Resource]:
+    who = grant.principal
+    identity = known.identities.get(who)
+    principal = (identity.application if identity else "") if robot else who
+    waits = "" if principal else f"{Kind.SERVICE_PRINCIPAL} {who}"
+    at = {"env": env, "securable": grant.securable, "name": grant.name, "principal": principal}
+    plain = grant.privileges - {roles.CREATE_MODEL_VERSION}
+    change = {"changes": [{"principal": principal or "APPLICATION_ID", "add": sorted(plain)}]}
+    word = "model" if grant.securable is Securable.MODEL else grant.securable
+    yield Resource(
+        kind=Kind.GRANT,
+        name=f"on {word} {grant.name} to {who}",
+        at={**at, "later": "yes" if grant.later else ""},
+        wants={"privileges": plain},
+        waits_for=waits,
+        by_hand=_cli("grants", "update", grant.securable, grant.name, "--json", json.dumps(change)),
+    )
+    if roles.CREATE_MODEL_VERSION in grant.privileges:
+        statement = sql_grant(grant.securable, grant.name, principal or "APPLICATION_ID")
+        missing = "" if answers.warehouse else "a SQL warehouse, as `warehouse` in conf/setup.yml"
+        yield Resource(
+            kind=Kind.SQL_GRANT,
+            name=f"on {grant.securable} {grant.name} to {who}",
+            at={**at, "warehouse": answers.warehouse or ""},
+            wants={"privileges": frozenset({roles.CREATE_MODEL_VERSION})},
+            waits_for=waits or missing,
+            by_hand=statement,
+        )
+
+
+def sql_grant(securable: str, name: str, principal: str, *, revoke: bool = False) -> str:
+    """A statement whose names are quoted, whatever they hold."""
+    verb, to = ("REVOKE", "FROM") if revoke else ("GRANT", "TO")
+    return f"{verb} CREATE MODEL VERSION ON {securable.upper()} {quoted(name)} {to} {quoted(principal, whole=True)}"
+
+
+def quoted(name: str, *, whole: bool = False) -> str:
+    """An identifier between backticks, part by part."""
+    parts = [name] if whole else name.split(".")
+    return ".".join("`" + part.replace("`", "``") + "`" for part in parts)
+
+
+def _cli(*words: str) -> str:
+    return shlex.join(("databricks", *words))
+
+
+def _account_cli(*words: str) -> str:
+    return shlex.join(("databricks", "account", *words))

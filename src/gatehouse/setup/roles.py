@@ -1,0 +1,205 @@
+"""Who may do what in Unity Catalog: one table, and what follows from it through inheritance. Pure.
+
+On a catalog, only what opens the way to its schemas: a catalog may be shared with others. On a schema, what holds for
+everything in it. On single tables, volumes and models, what must not hold for their neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gatehouse.settings import Environment, EnvironmentsFile
+
+CREATE_MODEL_VERSION = "CREATE_MODEL_VERSION"
+"""Neither a bundle nor the grants interface knows it: it is given by SQL."""
+_ENTER = frozenset({"USE_CATALOG"})
+_BUILD = frozenset(
+    {
+        "USE_SCHEMA",
+        "SELECT",
+        "MODIFY",
+        "EXECUTE",
+        "READ_VOLUME",
+        "WRITE_VOLUME",
+        "CREATE_TABLE",
+        "CREATE_FUNCTION",
+        "CREATE_MODEL",
+        "CREATE_VOLUME",
+        "APPLY_TAG",
+    }
+)
+_OWN = _BUILD | {"MANAGE"}
+_LOOK = frozenset({"USE_SCHEMA", "EXECUTE"})
+_READ = _LOOK | {"SELECT"}
+
+
+class Securable(StrEnum):
+    """In the words of the grants interface; a model is a function there."""
+
+    CATALOG = "catalog"
+    SCHEMA = "schema"
+    TABLE = "table"
+    VOLUME = "volume"
+    MODEL = "function"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grant:
+    """Privileges of one principal on one object. `later`: only a first run makes the object."""
+
+    principal: str
+    securable: Securable
+    name: str
+    privileges: frozenset[str]
+    later: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Objects:
+    """What the machinery keeps in each environment, by name. `results` hold no row of the project's own tables."""
+
+    model: str
+    audit: str
+    results: tuple[str, ...]
+
+
+def developers(project: str) -> str:
+    """A group."""
+    return f"{project}-developers"
+
+
+def approvers(project: str) -> str:
+    """A group."""
+    return f"{project}-approvers"
+
+
+def pipelines(project: str, env: str) -> str:
+    """A service principal: deploys and runs an environment, and owns what is in it."""
+    return f"{project}-{env}"
+
+
+def approval(project: str, env: str) -> str:
+    """A service principal: records approvals, where they have an identity of their own."""
+    return f"{project}-{env}-approval"
+
+
+def is_development(environment: Environment) -> bool:
+    """Where developers write: an environment that reads another's sources."""
+    return environment.sources_from is not None
+
+
+def principals(project: str, file: EnvironmentsFile) -> tuple[str, ...]:
+    """Every service principal: one for each environment on Databricks, one more where a person is asked."""
+    found = []
+    for name, environment in file.environments.items():
+        if environment.platform == "databricks":
+            found.append(pipelines(project, name))
+            found += [approval(project, name)] if environment.protected else []
+    return tuple(found)
+
+
+def grants(project: str, file: EnvironmentsFile, objects: Objects) -> tuple[Grant, ...]:
+    """The whole table, one row per principal and object, in the order of environments."""
+    rows: list[Grant] = []
+    for name, environment in file.environments.items():
+        if environment.platform == "databricks":
+            rows += _environment(project, file, name, environment, objects)
+    return _merged(rows)
+
+
+def _environment(
+    project: str, file: EnvironmentsFile, name: str, environment: Environment, objects: Objects
+) -> Iterator[Grant]:
+    catalog, schema = environment.catalog, f"{environment.catalog}.{environment.db_schema}"
+    robot, people = pipelines(project, name), developers(project)
+
+    def on(who: str, kind: Securable, what: str, privileges: Iterable[str], *, later: bool = False) -> Grant:
+        return Grant(principal=who, securable=kind, name=what, privileges=frozenset(privileges), later=later)
+
+    # The pipelines write their own schema; rehearsals make and drop schemas beside it.
+    yield on(robot, Securable.CATALOG, catalog, _ENTER | {"CREATE_SCHEMA"})
+    yield on(robot, Securable.SCHEMA, schema, _OWN | {CREATE_MODEL_VERSION})
+    if is_development(environment):
+        yield on(people, Securable.CATALOG, catalog, _ENTER | {"CREATE_SCHEMA"})
+        yield on(people, Securable.SCHEMA, schema, _BUILD | {CREATE_MODEL_VERSION})
+        yield from _reading(robot, file, environment)
+    else:
+        yield from _seeing(people, file, name, objects)
+    if file.is_mirrored(name):
+        yield on(robot, Securable.SCHEMA, ".".join(environment.mirror), _OWN)
+    if environment.protected:
+        for who in (approvers(project), approval(project, name)):
+            yield from _seeing(who, file, name, objects)
+            yield on(who, Securable.TABLE, f"{schema}.{objects.audit}", {"SELECT", "MODIFY"}, later=True)
+            yield on(who, Securable.MODEL, f"{schema}.{objects.model}", {"APPLY_TAG", "EXECUTE"}, later=True)
+
+
+def _reading(who: str, file: EnvironmentsFile, environment: Environment) -> Iterator[Grant]:
+    """What an environment needs of the one whose sources it reads: its tables, or the masked sample of them."""
+    origin = file.environments[environment.sources_from or ""]
+    place = origin.mirror if environment.source == "mirror" else origin.place
+    yield Grant(principal=who, securable=Securable.CATALOG, name=place[0], privileges=_ENTER)
+    privileges = frozenset({"USE_SCHEMA", "SELECT"})
+    yield Grant(principal=who, securable=Securable.SCHEMA, name=".".join(place), privileges=privileges)
+
+
+def _seeing(who: str, file: EnvironmentsFile, name: str, objects: Objects) -> Iterator[Grant]:
+    """Runs, metrics, job results, models, audit and pages; the tables themselves only where nobody reads a mirror."""
+    environment = file.environments[name]
+    schema = ".".join(environment.place)
+    masked = any(e.source == "mirror" for e in file.environments.values())
+    yield Grant(principal=who, securable=Securable.CATALOG, name=environment.catalog, privileges=_ENTER)
+    yield Grant(principal=who, securable=Securable.SCHEMA, name=schema, privileges=_LOOK if masked else _READ)
+    volume = frozenset({"READ_VOLUME"})
+    yield Grant(principal=who, securable=Securable.VOLUME, name=environment.keeps, privileges=volume)
+    if masked:
+        for table in (*objects.results, objects.audit):
+            yield Grant(
+                principal=who,
+                securable=Securable.TABLE,
+                name=f"{schema}.{table}",
+                privileges=frozenset({"SELECT"}),
+                later=True,
+            )
+        if file.is_mirrored(name):
+            privileges = frozenset({"USE_SCHEMA", "SELECT"})
+            place = ".".join(environment.mirror)
+            yield Grant(principal=who, securable=Securable.SCHEMA, name=place, privileges=privileges)
+
+
+def _merged(rows: Iterable[Grant]) -> tuple[Grant, ...]:
+    """One row per principal and object: two environments may share a catalog."""
+    found: dict[tuple[str, Securable, str], Grant] = {}
+    for row in rows:
+        key = (row.principal, row.securable, row.name)
+        before = found[key].privileges if key in found else frozenset[str]()
+        found[key] = Grant(
+            principal=row.principal,
+            securable=row.securable,
+            name=row.name,
+            privileges=before | row.privileges,
+            later=row.later,
+        )
+    return tuple(found.values())
+
+
+def effective(rows: Iterable[Grant], principal: str, securable: Securable, name: str) -> frozenset[str]:
+    """What a principal holds on an object through itself, its schema and its catalog.
+
+    Without USE CATALOG and USE SCHEMA on the way, nothing further down can be used, and nothing is returned.
+    """
+    parts = name.split(".")
+    above = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
+    held: Mapping[str, frozenset[str]] = {
+        row.name: row.privileges
+        for row in rows
+        if row.principal == principal
+        and row.name in above
+        and (row.name != name or row.securable is securable)
+        and (row.name == name or row.securable in (Securable.CATALOG, Securable.SCHEMA))
+    }
+    every: frozenset[str] = frozenset().union(*held.values()) if held else frozenset()
+    needed = {"USE_CATALOG"} | ({"USE_SCHEMA"} if len(parts) > 1 else set())
+    return every if needed <= every else frozenset()

@@ -1,0 +1,140 @@
+"""One project's setup, put together: who is asked, what is wanted, and in which order it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gatehouse.ci.preflight_local import named_environments
+from gatehouse.ci.remote import Remote
+from gatehouse.errors import AccessDenied, PlatformError
+from gatehouse.settings import EnvironmentsFile
+from gatehouse.setup import roles
+from gatehouse.setup.account import AccountSide
+from gatehouse.setup.answers import SetupFile
+from gatehouse.setup.applying import Left, Progress, Side, apply, look, undo
+from gatehouse.setup.azure import AzureSide
+from gatehouse.setup.desired import Identity, Known, Subject, desired
+from gatehouse.setup.github import GitHubSide
+from gatehouse.setup.metastore import MetastoreSide
+from gatehouse.setup.record import Record
+from gatehouse.setup.repository import APPROVAL
+from gatehouse.setup.resources import Action, Part, Resource, Step, Unseen
+from gatehouse.setup.roles import Objects
+from gatehouse.setup.subjects import azure_subjects, github_subjects
+
+_FILES = {"github": ".github/workflows", "azure": ".azure-pipelines"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """Everything a plan needs. `root` is the checkout; `remote` None: neither GitHub nor Azure DevOps."""
+
+    root: Path
+    project: str
+    environments: EnvironmentsFile
+    answers: SetupFile
+    objects: Objects
+    remote: Remote | None
+    record: Record
+
+    def plan(self, parts: Iterable[Part], sides: Mapping[Part, Side] | None = None) -> tuple[Step, ...]:
+        """What would be done; asks, and changes nothing."""
+        chosen = set(parts)
+        wanted = [resource for resource in self.wanted() if resource.part in chosen]
+        return look(wanted, sides or self.sides(), self.record)
+
+    def apply(self, parts: Iterable[Part], progress: Progress) -> int:
+        """Makes one part after the other, each planned anew: what one made, the next one needs. Returns the changes."""
+        done, sides = 0, self.sides()
+        with self.record.alone():
+            for part in (p for p in Part if p in set(parts)):
+                done += apply(self.plan([part], sides), sides, self.record, progress)
+                # What came to be in between is waited for no longer: access and policies of a new principal.
+                done += apply(self.plan([part], sides), sides, self.record, progress)
+        return done
+
+    def undo(self, parts: Iterable[Part], progress: Progress) -> tuple[Left, ...]:
+        """Removes what the record says setup made."""
+        with self.record.alone():
+            return undo(self.sides(), self.record, parts, progress)
+
+    def wanted(self) -> tuple[Resource, ...]:
+        """What should be there, as far as it can be known now."""
+        return desired(self.environments, self.answers, self._known())
+
+    def sides(self) -> dict[Part, Side]:
+        """Those that somebody said where to find; signing in comes with the first question."""
+        found: dict[Part, Side] = {}
+        if self.answers.account:
+            found[Part.ACCOUNT] = AccountSide(self.answers.account.host, self.answers.account.id)
+        if hosts := self._hosts():
+            found[Part.METASTORE] = MetastoreSide(hosts)
+        if self.remote and self.remote.kind == self._provider():
+            if self.remote.organisation is not None:
+                found[Part.REPOSITORY] = AzureSide(self.remote.api, self.remote.organisation)
+            else:
+                found[Part.REPOSITORY] = GitHubSide(self.remote.api, self.remote.repository)
+        return found
+
+    def _hosts(self) -> dict[str, str]:
+        return {env: places[0].host.rstrip("/") for env, places in self.answers.workspaces.items() if places}
+
+    def _provider(self) -> Literal["github", "azure"] | None:
+        return self.answers.source or (self.remote.kind if self.remote else None)
+
+    def _known(self) -> Known:
+        provider = self._provider()
+        named = named_environments(self.root, _FILES[provider]) if provider else ((), ())
+        return Known(
+            project=self.project,
+            objects=self.objects,
+            provider=provider,
+            repository=self.remote.repository if self.remote else "OWNER/REPOSITORY",
+            provider_environments=named[0],
+            approving=named[1],
+            identities=self._identities(),
+            subjects=self._subjects(named[1]),
+        )
+
+    def _identities(self) -> dict[str, Identity]:
+        """From the account, else from a workspace; those that nobody may tell are waited for."""
+        askers: list[AccountSide | MetastoreSide] = []
+        if self.answers.account:
+            askers.append(AccountSide(self.answers.account.host, self.answers.account.id))
+        if hosts := self._hosts():
+            askers.append(MetastoreSide(hosts))
+        found: dict[str, Identity] = {}
+        for asker in askers:
+            try:
+                for name in roles.principals(self.project, self.environments):
+                    identity = found.get(name) or asker.identity(name)
+                    if identity is not None:
+                        found[name] = identity
+            except (AccessDenied, PlatformError):
+                continue
+        return found
+
+    def _subjects(self, approving: Iterable[str]) -> Mapping[str, tuple[Subject, ...] | Unseen]:
+        robots = {}
+        for name, environment in self.environments.environments.items():
+            if environment.platform == "databricks":
+                robots[roles.pipelines(self.project, name)] = name
+                if environment.protected and f"{name}{APPROVAL}" in approving:
+                    robots[roles.approval(self.project, name)] = f"{name}{APPROVAL}"
+        if not robots:
+            return {}
+        if self.remote is None or self.remote.kind != self._provider():
+            reason = "a git remote on GitHub or Azure DevOps, whose tokens are to be trusted"
+            return dict.fromkeys(robots, Unseen(reason, "git remote add origin ADDRESS"))
+        if self.remote.organisation is None:
+            return github_subjects(self.remote.api, self.remote.repository, robots)
+        pipelines = {who: self.answers.pipelines.get(name, ()) for who, name in robots.items()}
+        return azure_subjects(self.remote.organisation, self.remote.api.base.rpartition("/")[2], pipelines)
+
+
+def refusals(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """The steps that somebody has to settle first."""
+    return tuple(step for step in steps if step.action is Action.REFUSE)
