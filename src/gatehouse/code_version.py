@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -120,6 +122,24 @@ def check_out(root: Path, commit: str) -> bool:
             remedy=f"git checkout --detach {commit}    says why.",
         )
     return True
+
+
+@contextmanager
+def checked_out_aside(root: Path, commit: str) -> Iterator[Path]:
+    """A folder that holds a commit of the checkout at `root`, for the body; StateError if git does not know it."""
+    with tempfile.TemporaryDirectory(prefix="gatehouse-") as folder:
+        aside = Path(folder) / "checkout"
+        _git(root, "worktree", "add", "--quiet", "--detach", str(aside), commit)
+        if _git(aside, "rev-parse", "HEAD") != commit:
+            raise StateError(
+                f"git could not check {commit[:12]} out.",
+                why="This clone does not reach that far back, or its history was rewritten.",
+                remedy=f"git fetch origin {commit}    (in CI: check out with the whole history, fetch-depth 0)",
+            )
+        try:
+            yield aside
+        finally:
+            _git(root, "worktree", "remove", "--force", str(aside))
 
 
 def _training_files(use_case: str) -> list[Path]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,9 @@ from gatehouse.cli import options
 from gatehouse.errors import EvaluationError, UsageError
 
 if TYPE_CHECKING:
+    from gatehouse.cli.world import World
+    from gatehouse.gates.verdict import Finding
+    from gatehouse.lakehouse.registry import Version
     from gatehouse.pipelines.context import Context
     from gatehouse.settings import Settings
 
@@ -20,38 +25,44 @@ if TYPE_CHECKING:
     "deploy",
     help="Make the code of this checkout the live code of an environment. Before that it scores the champion once more "
     "on rows that were scored, in a schema that is thrown away; if it cannot, or predicts something else than was "
-    "predicted (deployment in conf/promotion.yml), the live code stays. The same commit again changes nothing.",
+    "predicted (deployment in conf/promotion.yml), the live code stays. The same commit again changes nothing. In a "
+    "workspace the scoring is a run of its own, and `databricks bundle deploy` makes the code live.",
     short_help="Make this checkout's code the live code of an environment.",
 )
 @options.environment("prod")
 @click.option("--ref", metavar="NAME", help="Tag or branch it comes from, such as v1.2.0. [default: the CI's, or none]")
 @click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: who started the CI's run, or git's user]")
+@click.option("--check", is_flag=True, help="Only score the champion with this code, and say what came of it.")
 @options.as_json
 @click.pass_obj
-def command(found: dict[str, Path | None], env: str, ref: str | None, as_name: str | None, as_json: bool) -> None:
+def command(
+    found: dict[str, Path | None], env: str, ref: str | None, as_name: str | None, check: bool, as_json: bool
+) -> None:
     """Entered in the audit log: commit, ref, digest of the training code, who."""
-    from dataclasses import replace
-
     from gatehouse.cli.acting import acting
     from gatehouse.cli.display import TerminalProgress, echo_json
     from gatehouse.cli.telling import provider_of, tell
-    from gatehouse.cli.world import Place, open_world, place
+    from gatehouse.cli.world import open_world, place
+    from gatehouse.gates.promotion import CHAMPION
     from gatehouse.pipelines.deployment import deploy
     from gatehouse.reports.gfm import escaped
 
     where = place(found)
     provider = provider_of(where.settings.root)
     name = _printable(provider.run().ref if ref is None else ref)
-    actor, progress = acting(provider, as_name), TerminalProgress()
+    actor, progress = (None if check else acting(provider, as_name)), TerminalProgress()
     moment = where.clock(env).read(None)
     try:
         with open_world(where, env) as world:
-
-            def elsewhere(settings: Settings, other: str, at: datetime) -> Context:
-                aside = replace(world, place=Place(settings=settings, root=where.root))
-                return aside.context(other, at, progress)
-
-            deployed = deploy(world.context(env, moment, progress), elsewhere, ref=name, actor=actor)
+            context = world.context(env, moment, progress)
+            if actor is None:
+                champion = context.registry.by_alias(context.model, CHAMPION)
+                said = _compared(world, context, champion).reason if champion else "There is no champion."
+                tell(where.settings.root, "", {"finding": said})
+                click.echo(said)
+                return
+            compare, activate = _ways(world, context)
+            deployed = deploy(context, compare, ref=name, actor=actor, activate=activate)
     except EvaluationError as error:
         tell(where.settings.root, f"## The code of {escaped(env)} stays as it was\n\n{escaped(error.what)}\n")
         raise
@@ -64,6 +75,36 @@ def command(found: dict[str, Path | None], env: str, ref: str | None, as_name: s
         echo_json(deployed)
     else:
         click.echo(said)
+
+
+def _ways(world: World, context: Context) -> tuple[Callable[[Version], Finding], Callable[[], None]]:
+    """How the champion is scored with this code, and how it becomes live: here, or in the environment's workspace."""
+    if not context.platform.in_jobs:
+        return partial(_compared, world, context), lambda: None
+    from gatehouse.cli.elsewhere import run_this_code
+    from gatehouse.databricks.bundle import deploy_bundle
+    from gatehouse.gates.deployment import GATE, RULE
+    from gatehouse.gates.verdict import Finding, Outcome
+
+    def compare(champion: Version) -> Finding:
+        said = run_this_code(world.place, context.name, ["deploy", "--check", "--env", context.name])
+        reason = said.get("finding", f"Version {champion.version} was scored with this code.")
+        return Finding(gate=GATE, rule=RULE, outcome=Outcome.PROMOTE, reason=reason)
+
+    return compare, lambda: deploy_bundle(context.settings.root, context.name, context.progress)
+
+
+def _compared(world: World, context: Context, champion: Version) -> Finding:
+    from dataclasses import replace
+
+    from gatehouse.cli.world import Place
+    from gatehouse.pipelines.deployment import compared
+
+    def elsewhere(settings: Settings, other: str, at: datetime) -> Context:
+        aside = replace(world, place=Place(settings=settings, root=world.place.root))
+        return aside.context(other, at, context.progress)
+
+    return compared(context, elsewhere, champion)
 
 
 def _printable(ref: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from gatehouse.ci.job import SUMMARY
-from gatehouse.errors import Refused
+from gatehouse.errors import Refused, StateError
 
 if TYPE_CHECKING:
     from gatehouse.cli.world import Place
@@ -89,3 +90,37 @@ def beside_jobs(where: Place, env: str, platform: str | None) -> Place:
     moved = {name: e.model_copy(update={"platform": platform}) for name, e in file.environments.items()}
     environments = file.model_copy(update={"environments": moved})
     return replace(where, settings=where.settings.model_copy(update={"environments": environments}))
+
+
+def run_this_code(where: Place, env: str, arguments: Sequence[str]) -> dict[str, str]:
+    """Run a command with the code of this checkout, which is not deployed, in the environment's workspace.
+
+    Returns what it handed over. Its compute is that of the deployed jobs, serverless where none is deployed yet.
+    """
+    from gatehouse.cli.display import TerminalProgress
+    from gatehouse.cli.world import load_project
+    from gatehouse.code_version import CODE_FILE
+    from gatehouse.databricks.build import build
+    from gatehouse.databricks.client import open_workspace
+    from gatehouse.databricks.once import Code, Compute, compute_of, run_once
+    from gatehouse.databricks.runs import find_job
+
+    root, workspace, progress = where.settings.root, open_workspace(), TerminalProgress()
+    project = load_project(where.settings).name
+    with progress.step("build this checkout's wheel"):
+        build(root)
+    (wheel,) = (root / "dist").glob("*.whl")
+    try:
+        compute = compute_of(workspace, find_job(workspace, project=project, env=env, key="features"))
+    except StateError:
+        compute = Compute()
+    package = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
+    code = Code(
+        package=package,
+        wheel=wheel,
+        requirements=root / "dist" / "requirements.txt",
+        conf=where.settings.conf,
+        known=root / CODE_FILE,
+    )
+    result = run_once(workspace, f"{project} {env} {arguments[0]}", code, arguments, compute, progress=progress)
+    return dict(result.values)

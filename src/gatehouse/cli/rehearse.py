@@ -58,7 +58,7 @@ def command(
 ) -> None:
     """Rehearsals in different schemas do not meet; in one schema there is one at a time."""
     from gatehouse.cli.display import TerminalProgress, echo_json
-    from gatehouse.cli.elsewhere import in_jobs, run_jobs
+    from gatehouse.cli.elsewhere import in_jobs
     from gatehouse.cli.world import load_project, make_folder, place
     from gatehouse.code_version import code_version
     from gatehouse.pipelines.ephemeral import Wanted, rehearsal_schema
@@ -67,8 +67,8 @@ def command(
 
     where = place(found)
     if in_jobs(where, env):
-        asked = {"schema": schema or "", "as_of": as_of or "", "keep_failed_hours": str(keep_failed_hours)}
-        run_jobs(where, env, ["rehearsal"], asked, as_json=as_json)
+        given = [f"--env={env}", f"--schema={schema or _new_name()}", f"--keep-failed-hours={keep_failed_hours}"]
+        _rehearsed_there(where, env, [*given, f"--as-of={as_of or ''}"], as_json=as_json)
         return
     moment = _moment(where, env, as_of)
     project = load_project(where.settings)
@@ -122,6 +122,22 @@ def command(
         echo_json({"schema": wanted.schema, "as_of": moment, "steps": passed.steps, "seconds": passed.seconds})
     else:
         _show(passed)
+
+
+def _rehearsed_there(where: Place, env: str, given: list[str], *, as_json: bool) -> None:
+    """With the code of this checkout, which no job has yet."""
+    from gatehouse.ci.job import SUMMARY
+    from gatehouse.cli.display import echo_json
+    from gatehouse.cli.elsewhere import run_this_code
+    from gatehouse.cli.telling import tell
+
+    said = run_this_code(where, env, ["rehearse", *given])
+    summary = said.pop(SUMMARY, "")
+    tell(where.settings.root, summary, said)
+    if as_json:
+        echo_json({"environment": env, **said})
+    else:
+        click.echo(summary)
 
 
 def _rehearse(where: Place, claimed: Ephemeral, env: str, moment: datetime, steps: Steps, progress: Progress) -> None:

@@ -68,12 +68,23 @@ def _code(context: Context, actor: Identity, reason: str, told: dict[str, Any], 
         target = code_before(context)
         told["code"] = target
         return [f"Would make the code {target} live in {context.name} again."]
+    if context.platform.in_jobs:
+        _deploy_again(context, code_before(context).commit)
     target, present = go_back(context, reason=reason, actor=actor)
     told["code"] = target
     return [
         f"The code {target} is live in {context.name} again, in the place of {present}.",
         f"Put it into a checkout with: gatehouse live --env {context.name} --checkout",
     ]
+
+
+def _deploy_again(context: Context, commit: str) -> None:
+    """Jobs run what the bundle deployed, so a workspace gets the older code before the log says that it is live."""
+    from gatehouse.code_version import checked_out_aside
+    from gatehouse.databricks.bundle import deploy_bundle
+
+    with checked_out_aside(context.settings.root, commit) as aside:
+        deploy_bundle(aside, context.name, context.progress, any_branch=True)
 
 
 def _model(context: Context, actor: Identity, reason: str, told: dict[str, Any], *, dry_run: bool) -> list[str]:

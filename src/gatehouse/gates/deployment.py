@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 GATE = "deployment"
+RULE = "score_shift"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +52,7 @@ def judge_deployment(rescored: Rescored, rule: DeploymentRule) -> Finding:
     )
     return Finding(
         gate=GATE,
-        rule="score_shift",
+        rule=RULE,
         outcome=outcome,
         reason=reason,
         next_step="" if outcome is Outcome.PROMOTE else next_step,

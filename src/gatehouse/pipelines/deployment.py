@@ -77,8 +77,29 @@ def live_code(context: Context) -> LiveCode | None:
     return way[-1] if way else None
 
 
-def deploy(context: Context, elsewhere: Elsewhere, *, ref: str, actor: Identity) -> Deployed:
+def compared(context: Context, elsewhere: Elsewhere, champion: Version) -> Finding:
+    """Score the champion with the code of this process, on rows that the live code scored.
+
+    Raises:
+        EvaluationError: it cannot, or scores it otherwise than the policy allows.
+    """
+    with context.progress.step(f"score champion version {champion.version} with this code"):
+        finding = judge_deployment(_rescore(context, elsewhere, champion), context.policy.deployment)
+    _refuse_other_predictions(context, finding, live_code(context))
+    return finding
+
+
+def deploy(
+    context: Context,
+    compare: Callable[[Version], Finding],
+    *,
+    ref: str,
+    actor: Identity,
+    activate: Callable[[], None] = lambda: None,
+) -> Deployed:
     """Make the code of this process the live one, if it predicts with the champion what the live one did.
+
+    `compare` is `compared`, here or in a run of its own; `activate` puts the code where jobs find it.
 
     Raises:
         StateError: it is not the code of a commit.
@@ -90,11 +111,8 @@ def deploy(context: Context, elsewhere: Elsewhere, *, ref: str, actor: Identity)
         if before is not None and before.commit == commit:
             return Deployed(live=before, before=before, already=True)
         champion = context.registry.by_alias(context.model, CHAMPION)
-        finding = None
-        if champion is not None:
-            with context.progress.step(f"score champion version {champion.version} with this code"):
-                finding = judge_deployment(_rescore(context, elsewhere, champion), context.policy.deployment)
-            _refuse_other_predictions(context, finding, before)
+        finding = compare(champion) if champion is not None else None
+        activate()
         details = {
             "commit": commit,
             "ref": ref,

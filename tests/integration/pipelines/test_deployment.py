@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from gatehouse.code_version import CodeVersion
 from gatehouse.errors import EvaluationError, StateError
 from gatehouse.gates.identity import Identity, Strength
 from gatehouse.gates.policy import DeploymentRule
-from gatehouse.pipelines.deployment import Deployed, code_before, deploy, go_back, live_code
+from gatehouse.pipelines.deployment import Deployed, code_before, compared, deploy, go_back, live_code
 from gatehouse.pipelines.features import refresh
 from gatehouse.pipelines.inference import infer
 from gatehouse.pipelines.ingest import ingest
@@ -58,7 +59,7 @@ class Ops:
             aside = dataclasses.replace(world, place=place, project=context.project).context(name, at, Silent())
             return replace(aside, code=context.code)
 
-        return deploy(context, elsewhere, ref=ref, actor=ANNA)
+        return deploy(context, partial(compared, context, elsewhere), ref=ref, actor=ANNA)
 
     def live(self) -> str | None:
         found = live_code(self.context())

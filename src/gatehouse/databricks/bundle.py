@@ -1,0 +1,50 @@
+"""The bundle, deployed by the Databricks command line: `databricks bundle deploy -t ENV`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from gatehouse.errors import PlatformError
+from gatehouse.progress import Progress
+
+VARIABLE = "GATEHOUSE_DATABRICKS_CLI"
+"""Names the command line where it is not on the path."""
+_LINES = 20
+
+
+def deploy_bundle(root: Path, target: str, progress: Progress, *, any_branch: bool = False) -> None:
+    """Deploy the bundle of the checkout at `root` to a target, as the identity of the process's variables.
+
+    `any_branch`: also where the target names another branch, as for an older commit that is to be live again.
+
+    Raises:
+        PlatformError: the command line is not there, or ended otherwise than well; the last lines that it wrote.
+    """
+    cli = os.environ.get(VARIABLE) or shutil.which("databricks")
+    if cli is None:
+        raise PlatformError(
+            "The Databricks command line is not on the path.",
+            why="It deploys the bundle: jobs, schemas, dashboard, alerts.",
+            remedy="brew install databricks/tap/databricks, or the action databricks/setup-cli in a workflow.",
+        )
+    with progress.step(f"databricks bundle deploy -t {target}"):
+        done = subprocess.run(  # noqa: S603 - a fixed command; the target is a name of conf/environments.yml
+            [cli, "bundle", "deploy", "-t", target, *(["--force"] if any_branch else [])],
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    said = "\n".join(done.stdout.strip().splitlines()[-_LINES:])
+    if done.returncode != 0:
+        raise PlatformError(
+            f"databricks bundle deploy -t {target} ended with {done.returncode}:\n{said}",
+            why="What is deployed may be a part of this code only; nothing was entered as live.",
+            remedy=f"databricks bundle validate --strict -t {target}    says more; then run the same command again.",
+        )
+    progress.note(said)
