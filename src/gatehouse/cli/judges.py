@@ -30,6 +30,12 @@ class Judge(Protocol):
     def rights(self) -> TagRights:
         """Who may approve by setting tags; Refused where that is anybody, and matters."""
 
+    def told_by_the_registry(self, where: Place) -> str | None:
+        """Whom the registry tells of each new version by itself, in words; None: nobody."""
+
+    def commands(self) -> tuple[str, str]:
+        """What has the registry tell the judge, and what has it tell nobody."""
+
     def remedy(self) -> str:
         """What to do when nobody judges."""
 
@@ -88,6 +94,18 @@ class Listener:
         said = f"the tag `{APPROVAL_TAG}`, which anybody may set who may write this lakehouse"
         return TagRights(protected=False, established_by=said, runs_as=())
 
+    def told_by_the_registry(self, where: Place) -> str | None:
+        """See Judge."""
+        from gatehouse.lakehouse.webhooks import registered_webhook
+
+        environment = where.settings.environment(self.env)
+        url = registered_webhook(where.root, (environment.catalog, environment.db_schema))
+        return f"the webhook to {url}" if url else None
+
+    def commands(self) -> tuple[str, str]:
+        """See Judge."""
+        return f"gatehouse listen --env {self.env}", f"gatehouse listen --env {self.env} --remove"
+
     def remedy(self) -> str:
         """See Judge."""
         return f"gatehouse listen --env {self.env}    (what it says, or --once)"
@@ -139,6 +157,20 @@ class DeploymentJob:
             "which of them it was is what the tag says"
         )
         return TagRights(protected=True, established_by=said, runs_as=found.runs_as)
+
+    def told_by_the_registry(self, where: Place) -> str | None:
+        """See Judge."""
+        from gatehouse.cli.world import load_project
+        from gatehouse.lakehouse.deployment_link import linked_job
+
+        environment = where.settings.environment(self.env)
+        project = load_project(where.settings).name
+        job = linked_job(f"{environment.catalog}.{environment.db_schema}.{project}")
+        return f"deployment job {job}" if job else None
+
+    def commands(self) -> tuple[str, str]:
+        """See Judge."""
+        return f"gatehouse deployment-job link --env {self.env}", f"gatehouse deployment-job unlink --env {self.env}"
 
     def remedy(self) -> str:
         """See Judge."""

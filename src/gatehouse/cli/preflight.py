@@ -10,7 +10,10 @@ import click
 from gatehouse.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gatehouse.ci.preflight import Line, Wanted
+    from gatehouse.cli.world import Place
     from gatehouse.settings import Settings
 
 _MARKS = {"ok": ("+", "green"), "warning": ("?", "yellow"), "problem": ("x", "bold red"), "unknown": ("?", "cyan")}
@@ -39,11 +42,13 @@ def command(found: dict[str, Path | None], as_json: bool) -> None:
     from gatehouse.cli.world import place
     from gatehouse.errors import StateError
 
-    settings = place(found).settings
+    where = place(found)
+    settings = where.settings
     folder = settings.root
     remote = remote_of(os.environ, folder)
     wanted = _wanted(settings, remote.kind if remote else "github")
     lines = [*tool_lines(shutil.which, real=wanted.real), *checkout_lines(folder, known=remote is not None)]
+    lines += _driver_lines(where)
     if remote is not None:
         lines += provider_lines(remote, wanted)
     tell(folder, _markdown(lines))
@@ -58,6 +63,22 @@ def command(found: dict[str, Path | None], as_json: bool) -> None:
             why="A release would fail there, or anybody could make one.",
             remedy=problems[0].remedy,
         )
+
+
+def _driver_lines(where: Place) -> Iterator[Line]:
+    """Whether each environment has one judge of new versions: the one that conf/ names."""
+    from gatehouse.ci.preflight_driver import driver_line
+    from gatehouse.cli.judges import judge_of
+    from gatehouse.errors import GatehouseError, Unanswered
+
+    for env, environment in where.settings.environments.environments.items():
+        told: str | Unanswered | None
+        try:
+            told = judge_of(where, env).told_by_the_registry(where)
+        except GatehouseError as error:
+            told = Unanswered(error.what)
+        commands = judge_of(where, env).commands()
+        yield driver_line(env, environment.driver, told, attach=commands[0], detach=commands[1])
 
 
 def _wanted(settings: Settings, kind: str) -> Wanted:

@@ -55,6 +55,7 @@ def command(
 ) -> None:
     """Resumable: interrupted anywhere, the same command goes on."""
     from gatehouse.cli.display import echo_json, stdout_console
+    from gatehouse.cli.elsewhere import in_jobs, run_jobs
     from gatehouse.cli.telling import provider_of, tell
     from gatehouse.cli.words import show_record
     from gatehouse.cli.world import place
@@ -66,6 +67,10 @@ def command(
     provider = provider_of(where.settings.root)
     if proposer is None and provider.name != "none" and provider.run().scheduled:
         proposer = SCHEDULE
+    if in_jobs(where, env):
+        asked = {"as_of": as_of or "", "version": number or "", "proposer": proposer or ""}
+        run_jobs(where, env, ["release"], asked, as_json=as_json)
+        return
     wanted = _Wanted(env=env, as_of=as_of, number=number, proposer=proposer)
     judged, summary = _by_registry(where, wanted, timedelta(minutes=minutes)) if by_registry else _here(where, wanted)
     record = judged.record

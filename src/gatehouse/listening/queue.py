@@ -129,6 +129,12 @@ class Queue:
             )
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise StorageError(
+                f"{path} cannot be read: {error.strerror or error}.",
+                why="It says that a version has to be judged, or that it was.",
+                remedy="Give yourself the right to read it, and see that its folder is one.",
+            ) from error
         except (ValueError, KeyError, TypeError):
             raise StorageError(
                 f"{path} is damaged.",

@@ -49,8 +49,8 @@ def receiving(
             except StorageError as error:
                 self._answer(503, error.what)  # MLflow tries again
                 return
-            self._answer(202 if new else 200, f"version {answer.version} {'is queued' if new else 'is known already'}")
             arrived()
+            self._answer(202 if new else 200, f"version {answer.version} {'is queued' if new else 'is known already'}")
 
         def do_GET(self) -> None:
             self._answer(405, "only POST is understood")
