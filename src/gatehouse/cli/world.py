@@ -178,6 +178,7 @@ def open_context(where: Place, env: str, *, as_of: str | None, progress: Progres
     moment = clock.read(as_of)
     with open_world(where, env) as world:
         yield world.context(env, moment, progress)
+        world.platform.keep_pages()
     clock.keep(moment)
 
 

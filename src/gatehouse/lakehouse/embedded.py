@@ -71,6 +71,9 @@ class Embedded:
     def make_schema(self, place: Schema) -> None:
         """See Platform. A schema is made by its first table here."""
 
+    def keep_pages(self) -> None:
+        """See Platform. There they are."""
+
     def drop_tables(self, place: Schema) -> None:
         """See Platform."""
         with self.session([place[0]]) as spark:

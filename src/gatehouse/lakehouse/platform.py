@@ -62,6 +62,9 @@ class Platform(Protocol):
     def make_schema(self, place: Schema) -> None:
         """Make a schema that is not there yet; Refused if it is."""
 
+    def keep_pages(self) -> None:
+        """Put the pages that were written under `root`/report where people find them tomorrow."""
+
     def drop_tables(self, place: Schema) -> None:
         """Throw away every table of a schema; nothing happens if it has none."""
 

@@ -166,6 +166,13 @@ class WorkspacePlatform:
                 remedy="Name another schema, or leave --schema out.",
             ) from error
 
+    def keep_pages(self) -> None:
+        """See Platform. They go into the volume, with their folders."""
+        folder = self.root / "report"
+        for page in sorted(folder.rglob("*")) if folder.is_dir() else ():
+            if page.is_file():
+                self.store.write(page.relative_to(self.root).as_posix(), page.read_text(encoding="utf-8"))
+
     def drop_tables(self, place: Schema) -> None:
         """See Platform."""
         sdk = self._workspace.sdk
