@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "lakehouse": {"errors", "project", "databricks"},
     "gates": {"errors", "settings", "evaluation", "project", "lakehouse"},
     "state": {"errors", "ci"},
-    "databricks": {"errors", "progress"},
+    "databricks": {"errors", "progress", "code_version"},
     "listening": {"errors", "gates"},
     "reports": {"errors", "settings", "evaluation", "project", "lakehouse", "gates"},
     "pipelines": {

@@ -301,9 +301,7 @@ def test_a_task_that_broke_down_inside_the_platform_names_it(run: Callable[..., 
     jobs.script = badly(
         task("ingest", "INTERNAL_ERROR", run_id=1, code="LIBRARY_INSTALLATION_ERROR", message="no such wheel")
     )
-    with pytest.raises(
-        RunFailed, match=r"ingest broke down in the platform \(LIBRARY_INSTALLATION_ERROR\): no such"
-    ):
+    with pytest.raises(RunFailed, match=r"ingest broke down in the platform \(LIBRARY_INSTALLATION_ERROR\): no such"):
         run()
 
 
