@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.template.harness.github_hub import GitHub
+from tests.template.harness.spark.server import SparkServer, spark_server_or_skip
 from tests.template.harness.warm import warm_gatehouse
 
 
@@ -22,3 +23,13 @@ def hub(tmp_path: Path) -> Iterator[GitHub]:
     """An empty repository on GitHub."""
     with GitHub(tmp_path).open() as hub:
         yield hub
+
+
+@pytest.fixture(scope="session")
+def spark_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkServer]:
+    """Spark that knows three-level names; `closed` is a catalog that only the user `owner` may write."""
+    spark_server_or_skip()
+    catalogs = ("dev", "staging", "prod", "closed")
+    folder = tmp_path_factory.mktemp("spark")
+    with SparkServer(catalogs, folder=folder, writers={"closed": ["owner"]}) as server:
+        yield server

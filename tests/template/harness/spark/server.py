@@ -1,7 +1,7 @@
 """Spark Connect on loopback that takes Unity Catalog's names: full Spark with Delta, and four small classes of ours.
 
-It needs a JDK and an interpreter with `pyspark` (the JVM's) beside it, which `make test-jvm` provides in .venv-jvm. Whoever
-connects needs Spark's client alone: `SparkSession.builder.remote(server.remote)`, or SPARK_REMOTE.
+It needs a JDK, and full Spark beside this interpreter or in .venv-jvm, which `make test-jvm` makes. Whoever connects
+needs Spark's client alone: `SparkSession.builder.remote(server.remote)`, or SPARK_REMOTE.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ _SMALL = {
 class SparkServer:
     """A running server; its tables live as long as it does, whoever connects.
 
-    `writers` names the users that may write a catalog; one without an entry is everybody's. `volumes` is the folder under
-    which paths of `/Volumes` lie, and `python` the interpreter of Python functions: of the client's minor version.
+    `writers` names the users that may write a catalog; one without an entry is everybody's. `volumes` is the folder
+    under which paths of `/Volumes` lie, and `python` the interpreter of Python functions: of the client's minor
+    version.
     """
 
     def __init__(
@@ -80,6 +81,11 @@ class SparkServer:
             "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
             "spark.sql.sources.default": "delta",
             "spark.sql.session.timeZone": "UTC",
+            "spark.sql.connect.serverStacktrace.enabled": "false",
+            "spark.sql.pyspark.jvmStacktrace.enabled": "false",
+            # A client of Spark 4.2 reads these as plain numbers, and the default of 4.1 has a unit.
+            "spark.sql.session.localRelationSizeLimit": str(3 << 30),
+            "spark.sql.session.localRelationChunkSizeBytes": str(16 << 20),
             "spark.sql.warehouse.dir": str(self._folder / "warehouse"),
             "spark.local.dir": str(self._folder / "temporary"),
             "spark.connect.grpc.binding.address": "127.0.0.1",

@@ -103,6 +103,7 @@ public final class UnityCatalog implements StagingTableCatalog, SupportsNamespac
   public Identifier[] listTables(String[] schema) throws NoSuchNamespaceException {
     if (!namespaceExists(schema)) throw new NoSuchNamespaceException(full(schema));
     return Arrays.stream(tables().listTables(inner(schema)))
+        .filter(found -> found.namespace().length > 0) // the session's views are in every schema, and in none
         .map(found -> Identifier.of(schema, found.name()))
         .toArray(Identifier[]::new);
   }
