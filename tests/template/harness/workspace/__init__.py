@@ -118,6 +118,7 @@ class Workspace:
     def __enter__(self) -> Self:
         self._front.start()
         self.add_user(ADMIN, ADMINS)
+        self._lake.call("POST", "/api/2.0/sql/warehouses", body=_FIRST_WAREHOUSE, headers=_JSON)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -219,6 +220,8 @@ class Workspace:
         return None if unknown else reply
 
 
+_JSON = {"Content-Type": "application/json"}
+_FIRST_WAREHOUSE = b'{"name": "Serverless Starter Warehouse", "cluster_size": "Small"}'
 _CODES = {
     400: "INVALID_PARAMETER_VALUE",
     401: "UNAUTHENTICATED",

@@ -1,6 +1,7 @@
 """Who may what with jobs, experiments, endpoints and other objects of the workspace (`/api/2.0/permissions`).
 
-Whoever makes an object owns it. Enforced for jobs, runs and serving endpoints; kept and shown for the rest.
+Whoever makes an object owns it. Enforced for jobs, runs and serving endpoints, and for giving rights to
+these, dashboards and alerts; kept and shown for the rest.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _ORDER = {
     "directories": ("CAN_READ", "CAN_RUN", "CAN_EDIT", "CAN_MANAGE"),
     "registered-models": ("CAN_READ", "CAN_EDIT", "CAN_MANAGE"),
 }
+_ENFORCED = ("jobs", "serving-endpoints", "dashboards", "alertsv2")
 _PRINCIPALS = ("user_name", "group_name", "service_principal_name")
 Levels = dict[tuple[str, str], str]  # (kind of principal, principal) to level
 
@@ -56,7 +58,8 @@ class Permissions:
         def answer(request: Request) -> Any:
             number = request.parts["id"]
             if request.method != "GET":
-                self.require(request.caller, "CAN_MANAGE", kind, number)
+                if kind in _ENFORCED:
+                    self.require(request.caller, "CAN_MANAGE", kind, number)
                 new = {_principal(entry): entry["permission_level"] for entry in request.json()["access_control_list"]}
                 if wrong := set(new.values()) - set(_ORDER[kind]):
                     raise invalid(f"{', '.join(sorted(wrong))} is no permission level of {kind}.")
