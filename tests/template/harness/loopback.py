@@ -111,6 +111,7 @@ class Loopback:
 
         class Requests(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # header and body are two writes: the second would wait 40 ms for the first
 
             def handle_one(self) -> None:
                 address = urlsplit(self.path)
