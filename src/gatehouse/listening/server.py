@@ -26,11 +26,8 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 def server_in(folder: Path) -> str | None:
     """The address of the server that a listener keeps running, if it answers."""
-    try:
-        address = str(json.loads((folder / _ADDRESS).read_text(encoding="utf-8"))["address"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return address if _on_loopback(address) and answers(address) else None
+    known = _known(folder)
+    return known[0] if known else None
 
 
 def answers(address: str) -> bool:
@@ -69,17 +66,37 @@ def serving(
                 why="Only a running server delivers webhooks.",
                 remedy="Start it, or leave --server out: then one is started.",
             )
-    known = given or server_in(folder)
-    if known is not None:
-        with _named(folder, known):
-            yield known
-        return
-    with _started(folder, command, settings) as address, _named(folder, address):
-        yield address
+        with _named(folder, given, None):
+            yield given
+    elif left := _known(folder):
+        address, pid = left
+        with _named(folder, address, pid):
+            try:
+                yield address
+            finally:
+                if pid is not None:
+                    _end(pid, lambda: not answers(address))
+    else:
+        with _started(folder, command, settings) as (address, process), _named(folder, address, process.pid):
+            yield address
+
+
+def _known(folder: Path) -> tuple[str, int | None] | None:
+    """Address and process of a server that answers; the process is None for one that somebody else has started."""
+    try:
+        content = json.loads((folder / _ADDRESS).read_text(encoding="utf-8"))
+        address, pid = str(content["address"]), content["pid"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not _on_loopback(address) or not answers(address):
+        return None
+    return address, pid if isinstance(pid, int) and pid > 1 else None
 
 
 @contextmanager
-def _started(folder: Path, command: Callable[[int], list[str]], settings: Mapping[str, str]) -> Iterator[str]:
+def _started(
+    folder: Path, command: Callable[[int], list[str]], settings: Mapping[str, str]
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     port = _free_port()
     address = f"http://{HOST}:{port}"
     log = folder / LOG
@@ -94,9 +111,9 @@ def _started(folder: Path, command: Callable[[int], list[str]], settings: Mappin
         )
     try:
         _wait(process, address, log)
-        yield address
+        yield address, process
     finally:
-        _stop(process)
+        _end(process.pid, lambda: process.poll() is not None)
 
 
 def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
@@ -114,20 +131,25 @@ def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
         waited += 0.25
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _end(pid: int, ended: Callable[[], bool]) -> None:
+    """The server and its workers, which are a group of their own: asked to end, and after a while made to."""
+    pause = threading.Event()
     for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_SECONDS)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, number)
+        waited = 0.0
+        while not ended() and waited < _STOP_SECONDS:
+            pause.wait(0.1)
+            waited += 0.1
+        if ended():
             return
 
 
 @contextmanager
-def _named(folder: Path, address: str) -> Iterator[None]:
+def _named(folder: Path, address: str, pid: int | None) -> Iterator[None]:
     path = folder / _ADDRESS
     partial = path.with_suffix(".part")
-    partial.write_text(json.dumps({"address": address}), encoding="utf-8")
+    partial.write_text(json.dumps({"address": address, "pid": pid}), encoding="utf-8")
     partial.replace(path)
     try:
         yield

@@ -9,8 +9,11 @@ from gatehouse.errors import Busy, Interrupted, Refused
 from gatehouse.gates.tagged import APPROVED, REJECTED, Tagged
 from gatehouse.listening.queue import Entry, Queue, State
 
+TRIES = 3
+"""How often an approved version is tried whose steps fail, until somebody approves it anew or asks for it."""
 STEPS = ("evaluation", "approval", "deployment")
 """Of the deployment job, in order."""
+_LATER = (Busy.exit_code, Interrupted.exit_code)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +66,7 @@ class Worker:
         version = entry.version
         self.log(f"version {version} is judged")
         code = self.step(STEPS[0], version)
-        if code in (Busy.exit_code, Interrupted.exit_code):
+        if code in _LATER:
             self.log(f"version {version} stays in the queue: exit code {code}")
             return
         if code != 0:
@@ -84,17 +87,19 @@ class Worker:
             self._settle(entry, State.DONE, "was rejected")
             return
         seen = f"{said.decision} {said.digits} {said.name} of {standing.record}"
-        if said.decision != APPROVED or entry.note == seen:
+        before, _, tried = entry.note.rpartition(" x")
+        tries = int(tried) if before == seen else 0
+        if said.decision != APPROVED or tries >= TRIES:
             return  # nobody has said anything, or nothing new
         for name in STEPS[1:]:
             code = self.step(name, entry.version)
-            if code == Refused.exit_code:
-                self.log(f"version {entry.version} waits on: {name} was refused")
-                self.queue.settle(entry, State.WAITING, seen)
-                return
-            if code != 0:
-                self.log(f"version {entry.version}: {name} ended with {code}, and is tried again")
-                return
+            if code == 0:
+                continue
+            self.log(f"version {entry.version} waits on: {name} ended with exit code {code}")
+            if code not in _LATER:
+                tries = TRIES if code == Refused.exit_code else tries + 1
+                self.queue.settle(entry, State.WAITING, f"{seen} x{tries}")
+            return
         self._settle(entry, State.DONE, "is the champion")
 
     def _settle(self, entry: Entry, state: State, note: str) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gatehouse.errors import DataError, Refused, RegistryUnavailable, StateError, StorageError
+from gatehouse.errors import DataError, Refused, RegistryUnavailable, StateError, StorageError, UsageError
 from gatehouse.gates.approval import Decision
 from gatehouse.gates.consent import Witness
 from gatehouse.gates.identity import Identity, people, provider_identity, same_person
@@ -208,11 +208,15 @@ def _entered(context: Context, record: DecisionRecord, name: str) -> bool:
 
 def _enter(context: Context, version: Version, record: DecisionRecord, tagged: Tagged, rights: TagRights) -> None:
     """What the tags say, as a decision. The name is never more than claimed: no registry tells who set a tag."""
+    try:
+        person = provider_identity(tagged.name, rights.established_by, proven=False)
+    except UsageError as error:
+        raise Refused(error.what, why=error.why, remedy=_how(context, version)) from error
     decide(
         context,
         version,
         Decision.APPROVE,
-        actor=provider_identity(tagged.name, rights.established_by, proven=False),
+        actor=person,
         reason=f"The tag `{APPROVAL_TAG}` was set for record {record.digest()[:DIGITS]}.",
         answers={},
         witness=Witness(

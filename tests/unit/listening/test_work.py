@@ -9,7 +9,7 @@ import pytest
 
 from gatehouse.gates.tagged import Tagged
 from gatehouse.listening.queue import Queue, State
-from gatehouse.listening.work import Standing, Worker
+from gatehouse.listening.work import TRIES, Standing, Worker
 
 DIGEST = "3f2a9c0d1e2f" + "0" * 52
 NOBODY = Tagged(decision="", digits="", name="")
@@ -130,6 +130,30 @@ def test_a_deployment_that_failed_by_bad_luck_is_tried_again(world: World) -> No
     world.codes = {}
     world.round()
     assert world.where() == {"done": ["3"]}
+
+
+def test_what_keeps_failing_is_left_alone_until_somebody_asks_for_it(world: World) -> None:
+    world.standings = {"3": replace(OPEN, tagged=ANNA)}
+    world.codes = {("deployment", "3"): 11}
+    world.queue.put("3", "d")
+    for _ in range(TRIES + 2):
+        world.round()
+    assert world.run.count(("deployment", "3")) == TRIES
+
+    world.codes = {}
+    world.queue.ask("3")
+    world.round()
+    assert world.where() == {"done": ["3"]}
+
+
+@pytest.mark.parametrize("code", [7, 130])
+def test_a_step_that_has_to_wait_for_somebody_else_is_not_counted(world: World, code: int) -> None:
+    world.standings = {"3": replace(OPEN, tagged=ANNA)}
+    world.codes = {("approval", "3"): code}
+    world.queue.put("3", "d")
+    for _ in range(TRIES + 2):
+        world.round()
+    assert world.run.count(("approval", "3")) == TRIES + 2
 
 
 def test_a_rejected_version_waits_no_longer(world: World) -> None:
