@@ -8,6 +8,8 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,11 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 VARIABLE = "GATEHOUSE_DATABRICKS_CLI"
+ANYBODY = "anybody"
+"""A token for where nobody asks who it is."""
 
 
+@cache
 def databricks_cli() -> Path:
     """The program; without one the test is skipped, and under CI it fails."""
     built = sorted(ROOT.glob(".tools/databricks-*/databricks"))
@@ -39,10 +44,11 @@ def _knows_bundles(program: str) -> bool:
 
 
 def run_cli(
-    *arguments: str, at: Path, host: str, token: str = "token", check: bool = True, **environment: str
+    *arguments: str, at: Path, host: str, token: str = ANYBODY, check: bool = True, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """One command in a folder, against one address; without `check` it may fail. Variables may be given."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("HOME", "TMPDIR") if name in os.environ}
+    kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # the bundle calls Python
     done = subprocess.run(
         [str(databricks_cli()), *arguments],
         cwd=at,
@@ -65,8 +71,8 @@ def run_cli(
     return done
 
 
-def cli_json(*arguments: str, at: Path, host: str, **environment: str) -> dict[str, Any]:
+def cli_json(*arguments: str, at: Path, host: str, token: str = ANYBODY, **environment: str) -> dict[str, Any]:
     """The answer of a command that prints JSON."""
-    done = run_cli(*arguments, "--output", "json", at=at, host=host, **environment)
+    done = run_cli(*arguments, "--output", "json", at=at, host=host, token=token, check=True, **environment)
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
