@@ -25,13 +25,16 @@ class AccountSide:
     def __init__(self, host: str, account: str) -> None:
         self._host = host
         self._account = account
+        self._identities: dict[str, Identity] = {}
 
     @cached_property
     def _client(self) -> AccountClient:
         return account_client(self._host, self._account)
 
     def identity(self, name: str) -> Identity | None:
-        """The service principal of that display name; StateError if several have it."""
+        """The service principal of that display name, remembered once it is there; StateError if several have it."""
+        if name in self._identities:
+            return self._identities[name]
         with translated(f"Looking for service principal {name}", _REMEDY):
             found = [
                 sp for sp in self._client.service_principals_v2.list(filter=_named(name)) if sp.display_name == name
@@ -42,7 +45,9 @@ class AccountSide:
                 why="Tokens of the CI would act as one of them, and nobody could say which.",
                 remedy="Rename or remove all but one in the account console.",
             )
-        return Identity(str(found[0].id), str(found[0].application_id)) if found else None
+        if found:
+            self._identities[name] = Identity(str(found[0].id), str(found[0].application_id))
+        return self._identities.get(name)
 
     def look(self, resource: Resource) -> Told:
         """What is there of it."""
@@ -101,6 +106,7 @@ class AccountSide:
                 if made.kind is Kind.GROUP:
                     self._client.groups_v2.delete(made.id)
                 elif made.kind is Kind.SERVICE_PRINCIPAL:
+                    self._identities.pop(made.name, None)
                     self._client.service_principals_v2.delete(made.id)
                 elif made.kind is Kind.ACCESS:
                     self._client.workspace_assignment.delete(int(made.at["workspace"]), int(made.id))

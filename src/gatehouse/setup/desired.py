@@ -42,8 +42,8 @@ class Subject:
 class Known:
     """What has to be asked before anything can be wanted.
 
-    `identities` are the service principals that are there, by name; `subjects` the tokens that may act as each.
-    `provider_environments` are those that workflows work in, `approving` those whose reviewers approve.
+    `identities` are the service principals that are there and the project's, by name; `subjects` the tokens that may
+    act as each. `provider_environments` are those that workflows work in, `approving` those whose reviewers approve.
     """
 
     project: str
@@ -83,6 +83,7 @@ def _account(file: EnvironmentsFile, answers: SetupFile, known: Known) -> Iterat
         hand = _account_cli("service-principals", "create", "--display-name", name)
         given = Existing.GIVEN if name in answers.given_principals else Existing.REFUSED
         yield Resource(kind=Kind.SERVICE_PRINCIPAL, name=name, existing=given, by_hand=hand)
+    entries: dict[str, Resource] = {}
     for env, workspaces in answers.workspaces.items():
         if env not in file.environments:
             raise ConfigurationError(
@@ -90,13 +91,12 @@ def _account(file: EnvironmentsFile, answers: SetupFile, known: Known) -> Iterat
                 why="Nobody would be let into them.",
                 remedy=f"Choose from: {', '.join(file.environments)}.",
             )
+        own = (roles.pipelines(project, env), roles.approval(project, env))
         for workspace in workspaces:
-            inside = [
-                *groups,
-                *(r for r in robots if r in (roles.pipelines(project, env), roles.approval(project, env))),
-            ]
-            for who in inside:
-                yield _access(who, str(workspace.id or ""), workspace.host.rstrip("/"), who in groups)
+            for who in (*groups, *(robot for robot in robots if robot in own)):
+                found = _access(who, str(workspace.id or ""), workspace.host.rstrip("/"), who in groups)
+                entries[found.key] = found  # several environments may share a workspace
+    yield from entries.values()
     for name in robots:
         yield from _policies(name, known)
 
@@ -107,6 +107,7 @@ def _access(who: str, workspace: str, host: str, group: bool) -> Resource:
         kind=Kind.ACCESS,
         name=f"of {who} to {host}",
         at={"principal": who, "group": "yes" if group else "", "workspace": workspace},
+        needs=(f"{Kind.GROUP if group else Kind.SERVICE_PRINCIPAL} {who}",),
         wants={"permissions": frozenset({"USER"})},
         waits_for="" if workspace else f"the number of workspace {host}, as `id` in conf/setup.yml",
         by_hand=_account_cli(
@@ -131,6 +132,7 @@ def _policies(name: str, known: Known) -> Iterator[Resource]:
             kind=Kind.POLICY,
             name=f"{policy} of {name}",
             at={"principal": name, "policy": policy},
+            needs=(f"{Kind.SERVICE_PRINCIPAL} {name}",),
             wants={**oidc, "audiences": ", ".join(sorted(subject.audiences))},
             existing=Existing.REFUSED,
             by_hand=_account_cli("service-principal-federation-policy", "create", "PRINCIPAL_ID", "--json", body),
@@ -166,11 +168,13 @@ def _metastore(file: EnvironmentsFile, answers: SetupFile, known: Known) -> Iter
                 seen.add(schema)
                 catalog, _, short = schema.partition(".")
                 hand = _cli("schemas", "create", short, catalog)
-                yield Resource(kind=Kind.SCHEMA, name=schema, at={"env": name}, by_hand=hand)
+                needs = (f"{Kind.CATALOG} {catalog}",)
+                yield Resource(kind=Kind.SCHEMA, name=schema, at={"env": name}, needs=needs, by_hand=hand)
         for volume in volumes:
             catalog, schema, short = volume.split(".")
             hand = _cli("volumes", "create", catalog, schema, short, "MANAGED")
-            yield Resource(kind=Kind.VOLUME, name=volume, at={"env": name}, by_hand=hand)
+            needs = (f"{Kind.SCHEMA} {catalog}.{schema}",)
+            yield Resource(kind=Kind.VOLUME, name=volume, at={"env": name}, needs=needs, by_hand=hand)
     robots = roles.principals(known.project, file)
     for grant in roles.grants(known.project, file, known.objects):
         yield from _grant(grant, _home_of(grant, file), answers, known, robot=grant.principal in robots)
@@ -196,6 +200,9 @@ def _grant(grant: Grant, env: str, answers: SetupFile, known: Known, *, robot: b
     identity = known.identities.get(who)
     principal = (identity.application if identity else "") if robot else who
     waits = "" if principal else f"{Kind.SERVICE_PRINCIPAL} {who}"
+    parts = grant.name.split(".")
+    needs = (f"{Kind.CATALOG} {parts[0]}", *([f"{Kind.SCHEMA} {'.'.join(parts[:2])}"] if len(parts) > 1 else []))
+    needs += (f"{Kind.VOLUME} {grant.name}",) if grant.securable is Securable.VOLUME else ()
     at = {"env": env, "securable": grant.securable, "name": grant.name, "principal": principal}
     plain = grant.privileges - {roles.CREATE_MODEL_VERSION}
     change = {"changes": [{"principal": principal or "APPLICATION_ID", "add": sorted(plain)}]}
@@ -206,6 +213,7 @@ def _grant(grant: Grant, env: str, answers: SetupFile, known: Known, *, robot: b
         at={**at, "later": "yes" if grant.later else ""},
         wants={"privileges": plain},
         waits_for=waits,
+        needs=needs,
         by_hand=_cli("grants", "update", grant.securable, grant.name, "--json", json.dumps(change)),
     )
     if roles.CREATE_MODEL_VERSION in grant.privileges:
@@ -217,6 +225,7 @@ def _grant(grant: Grant, env: str, answers: SetupFile, known: Known, *, robot: b
             at={**at, "warehouse": answers.warehouse or ""},
             wants={"privileges": frozenset({roles.CREATE_MODEL_VERSION})},
             waits_for=waits or missing,
+            needs=needs,
             by_hand=statement,
         )
 

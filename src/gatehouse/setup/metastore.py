@@ -30,7 +30,7 @@ class MetastoreSide:
         """The service principal of that display name, as a workspace knows it; None where none does, or several do."""
         import json
 
-        for env in self._hosts:
+        for env in {host: env for env, host in self._hosts.items()}.values():
             client = self._client(env)
             with translated(f"Looking for service principal {name}", _REMEDY):
                 listed = client.service_principals_v2.list(filter=f"displayName eq {json.dumps(name)}")
@@ -132,9 +132,10 @@ class MetastoreSide:
                 why="Its catalog, schema and grants are seen from there.",
                 remedy=f"Write it into conf/setup.yml: workspaces.{env}[0].host",
             )
-        if env not in self._clients:
-            self._clients[env] = workspace_client(self._hosts[env])
-        return self._clients[env]
+        host = self._hosts[env]
+        if host not in self._clients:
+            self._clients[host] = workspace_client(host)
+        return self._clients[host]
 
 
 def _exists(client: WorkspaceClient, at: Mapping[str, str]) -> bool:
@@ -201,6 +202,8 @@ def _run(client: WorkspaceClient, at: Mapping[str, str], statement: str) -> Stat
 
 def _content(client: WorkspaceClient, made: Made) -> str:
     """Something that it holds; empty: nothing."""
+    from databricks.sdk.errors import NotFound
+
     parts = made.name.split(".")
     if made.kind is Kind.CATALOG:
         own = ("default", "information_schema")
@@ -212,5 +215,8 @@ def _content(client: WorkspaceClient, made: Made) -> str:
             f"model {m.name}" for m in client.registered_models.list(catalog_name=parts[0], schema_name=parts[1])
         ]
         return next(iter(things), "")
-    files = client.files.list_directory_contents("/Volumes/" + "/".join(parts))
-    return next((f"file {f.name}" for f in files), "")
+    try:
+        files = client.files.list_directory_contents("/Volumes/" + "/".join(parts))
+        return next((f"file {f.name}" for f in files), "")
+    except NotFound:
+        return ""

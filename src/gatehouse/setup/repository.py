@@ -58,6 +58,7 @@ def _github(name: str, file: EnvironmentsFile, answers: SetupFile, known: Known)
             kind=Kind.BRANCH,
             name=f"{rule} of {name}",
             at={"environment": name, "type": kind, "pattern": pattern},
+            needs=(f"{Kind.ENVIRONMENT} {name}",),
             waits_for=waits,
             by_hand=f"gh api --method POST {path}/deployment-branch-policies {fields}",
         )
@@ -66,6 +67,7 @@ def _github(name: str, file: EnvironmentsFile, answers: SetupFile, known: Known)
             kind=Kind.VARIABLES,
             name=f"{variable} of {name}",
             at={"environment": name, "variable": variable},
+            needs=(f"{Kind.ENVIRONMENT} {name}",),
             wants={"value": value},
             existing=Existing.REFUSED,
             waits_for=waits or missing,
@@ -97,6 +99,7 @@ def _azure(name: str, file: EnvironmentsFile, answers: SetupFile, known: Known) 
             kind=Kind.CHECK,
             name=f"approval of {name}",
             at={"environment": name, "type": "approval"},
+            needs=(f"{Kind.ENVIRONMENT} {name}",),
             wants={"approvers": frozenset(answers.reviewers), "requester cannot approve": True},
             waits_for="" if answers.reviewers else "who approves, as `reviewers` in conf/setup.yml",
             by_hand=f"{page} > {name} > Approvals and checks > Approvals",
@@ -106,6 +109,7 @@ def _azure(name: str, file: EnvironmentsFile, answers: SetupFile, known: Known) 
             kind=Kind.CHECK,
             name=f"lock of {name}",
             at={"environment": name, "type": "lock"},
+            needs=(f"{Kind.ENVIRONMENT} {name}",),
             by_hand=f"{page} > {name} > Approvals and checks > Exclusive lock",
         )
     variables = tuple(_variables(name, file, answers, known))

@@ -61,7 +61,8 @@ class Resource:
     """One thing that should be there.
 
     `at` says where, in the words of its interface. `wants` is compared with what is found: a set has to be contained,
-    anything else equal. `waits_for` names what has to be there first and is not; empty: nothing.
+    anything else equal. `waits_for` names what has to be there first and is not; empty: nothing. `needs` are the keys
+    of others without which it is not made: a policy of somebody else's service principal would let them in.
     """
 
     kind: Kind
@@ -70,6 +71,7 @@ class Resource:
     wants: Mapping[str, Value] = field(default_factory=dict)
     existing: Existing = Existing.USED
     waits_for: str = ""
+    needs: tuple[str, ...] = ()
     by_hand: str = ""
 
     @property
@@ -156,7 +158,15 @@ class Step:
 
 def plan(wanted: Iterable[Resource], told: Mapping[str, Told], record: Mapping[str, Made]) -> tuple[Step, ...]:
     """The way from what is there to what should be, in the order of `wanted`; grants no longer wanted come last."""
-    steps = [_step(resource, told.get(resource.key), record.get(resource.key)) for resource in wanted]
+    steps: list[Step] = []
+    barred: set[str] = set()
+    for resource in wanted:
+        step = _step(resource, told.get(resource.key), record.get(resource.key))
+        if (lacks := [key for key in resource.needs if key in barred]) and step.action is not Action.REFUSE:
+            step = Step(resource=resource, action=Action.WAIT, reason=f"First: {', '.join(lacks)}.")
+        if step.action not in (Action.CREATE, Action.CHANGE, Action.KEEP):
+            barred.add(resource.key)
+        steps.append(step)
     keys = [step.resource.key for step in steps]
     if len(set(keys)) != len(keys):
         twice = sorted({key for key in keys if keys.count(key) > 1})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +22,7 @@ from gatehouse.setup.github import GitHubSide
 from gatehouse.setup.metastore import MetastoreSide
 from gatehouse.setup.record import Record
 from gatehouse.setup.repository import APPROVAL
-from gatehouse.setup.resources import Action, Part, Resource, Step, Unseen
+from gatehouse.setup.resources import Action, Kind, Part, Resource, Step, Unseen
 from gatehouse.setup.roles import Objects
 from gatehouse.setup.subjects import azure_subjects, github_subjects
 
@@ -40,31 +41,30 @@ class Session:
     remote: Remote | None
     record: Record
 
-    def plan(self, parts: Iterable[Part], sides: Mapping[Part, Side] | None = None) -> tuple[Step, ...]:
+    def plan(self, parts: Iterable[Part]) -> tuple[Step, ...]:
         """What would be done; asks, and changes nothing."""
         chosen = set(parts)
         wanted = [resource for resource in self.wanted() if resource.part in chosen]
-        return look(wanted, sides or self.sides(), self.record)
+        return look(wanted, self.sides, self.record)
 
     def apply(self, parts: Iterable[Part], progress: Progress) -> int:
         """Makes one part after the other, each planned anew: what one made, the next one needs. Returns the changes."""
-        done, sides = 0, self.sides()
+        done = 0
         with self.record.alone():
             for part in (p for p in Part if p in set(parts)):
-                done += apply(self.plan([part], sides), sides, self.record, progress)
-                # What came to be in between is waited for no longer: access and policies of a new principal.
-                done += apply(self.plan([part], sides), sides, self.record, progress)
+                done += apply(self.plan([part]), self.sides, self.record, progress)
         return done
 
     def undo(self, parts: Iterable[Part], progress: Progress) -> tuple[Left, ...]:
         """Removes what the record says setup made."""
         with self.record.alone():
-            return undo(self.sides(), self.record, parts, progress)
+            return undo(self.sides, self.record, parts, progress)
 
     def wanted(self) -> tuple[Resource, ...]:
         """What should be there, as far as it can be known now."""
         return desired(self.environments, self.answers, self._known())
 
+    @cached_property
     def sides(self) -> dict[Part, Side]:
         """Those that somebody said where to find; signing in comes with the first question."""
         found: dict[Part, Side] = {}
@@ -100,16 +100,17 @@ class Session:
         )
 
     def _identities(self) -> dict[str, Identity]:
-        """From the account, else from a workspace; those that nobody may tell are waited for."""
-        askers: list[AccountSide | MetastoreSide] = []
-        if self.answers.account:
-            askers.append(AccountSide(self.answers.account.host, self.answers.account.id))
-        if hosts := self._hosts():
-            askers.append(MetastoreSide(hosts))
+        """From the account, else from a workspace. One that setup did not make and nobody gave is not the project's."""
+        mine = {made.name for made in self.record.entries.values() if made.kind is Kind.SERVICE_PRINCIPAL}
+        mine |= set(self.answers.given_principals)
+        wanted = [name for name in roles.principals(self.project, self.environments) if name in mine]
         found: dict[str, Identity] = {}
-        for asker in askers:
+        for part in (Part.ACCOUNT, Part.METASTORE):
+            asker = self.sides.get(part)
+            if not isinstance(asker, AccountSide | MetastoreSide):
+                continue
             try:
-                for name in roles.principals(self.project, self.environments):
+                for name in wanted:
                     identity = found.get(name) or asker.identity(name)
                     if identity is not None:
                         found[name] = identity
