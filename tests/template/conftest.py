@@ -9,6 +9,7 @@ import pytest
 from tests.template.harness.github_hub import GitHub
 from tests.template.harness.spark.server import SparkServer, spark_server_or_skip
 from tests.template.harness.warm import warm_gatehouse
+from tests.template.harness.workspace import Workspace
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +34,17 @@ def spark_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkServ
     folder = tmp_path_factory.mktemp("spark")
     with SparkServer(catalogs, folder=folder, writers={"closed": ["owner"]}) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def one_workspace(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A Databricks workspace for the whole run: it takes seconds to start."""
+    with Workspace(tmp_path_factory.mktemp("databricks"), mlflow_database=mlflow_template, cancel_grace=1) as workspace:
+        yield workspace
+
+
+@pytest.fixture
+def workspace(one_workspace: Workspace) -> Iterator[Workspace]:
+    """That workspace, and what others have left there; a call that it does not know fails the test that made it."""
+    yield one_workspace
+    assert one_workspace.surprises() == []

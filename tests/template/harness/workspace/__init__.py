@@ -55,6 +55,7 @@ from tests.template.harness.workspace import children
 from tests.template.harness.workspace.files import Files
 from tests.template.harness.workspace.front import Fault, Front, Request
 from tests.template.harness.workspace.identities import ADMIN, ADMINS, Identities
+from tests.template.harness.workspace.imports import Imports
 from tests.template.harness.workspace.jobs import Jobs
 from tests.template.harness.workspace.objects import Objects
 from tests.template.harness.workspace.permissions import Permissions
@@ -111,7 +112,7 @@ class Workspace:
                 self.registry,
                 RegistryOfSdk(self.registry),
             ),
-            *(self.jobs, self.serving, self.objects, self._tracking),
+            *(self.jobs, self.serving, self.objects, self._tracking, Imports(self._lake)),
         ):
             part.teach(self._front)
 
@@ -127,9 +128,15 @@ class Workspace:
         self._front.stop()
         self._lake.stop()
         self._mlflow.stop()
-        surprises = [*self.unknown_calls, *self.crashes, *self.runs.crashes]
-        if surprises and error is None:
+        if error is None and (surprises := self.surprises()):
             raise NotUnderstood("the emulated workspace was asked:\n" + "\n".join(surprises))
+
+    def surprises(self) -> list[str]:
+        """Calls that nobody knew and crashes of the emulator since the last time."""
+        found = [*self.unknown_calls, *self.crashes, *self.runs.crashes]
+        for kept in (self.unknown_calls, self.crashes, self.runs.crashes):
+            kept.clear()
+        return found
 
     def add_user(self, email: str, *groups: str) -> str:
         """A user with a home folder; groups are made as they are named. Returns the e-mail address."""
