@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.template.harness.bundle import copy_bundle, resolved, somewhere, validate
 
 pytestmark = pytest.mark.slow
 
@@ -157,6 +158,25 @@ def test_make_leaves_out_what_is_not_there(trams: Path) -> None:
     assert ".azure-pipelines" in lint
     assert ".github" not in lint
     assert "pytest" not in proof
+
+
+@pytest.mark.parametrize(
+    ("project", "name", "catalog", "branch", "package"),
+    [("zebras", "zebra_delays", "prod", "main", "zebra-delays"), ("trams", "trams", "ml_prod", "develop", "trams")],
+)
+def test_its_bundle_is_its_own_and_works(
+    project: str, name: str, catalog: str, branch: str, package: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    folder = copy_bundle(request.getfixturevalue(project), tmp_path)
+    with somewhere() as host:
+        assert validate(folder, "staging", host, {}) == ""
+        found = resolved(folder, "prod", host, {})
+
+    said = {key: found["variables"][key]["value"] for key in ("catalog", "schema", "package")}
+    assert said == {"catalog": catalog, "schema": name, "package": package}
+    assert (found["bundle"]["name"], found["bundle"]["git"]["branch"]) == (name, branch)
+    assert found["resources"]["experiments"]["runs"]["name"] == f"/Shared/{catalog}.{name}.{name}"
+    assert {job["name"] for job in found["resources"]["jobs"].values()} > {f"{name} prod release"}
 
 
 def test_workflows_name_the_staging_branch_and_no_other(trams: Path) -> None:

@@ -50,6 +50,21 @@ def with_catalogs(text: str, wanted: Mapping[str, str]) -> str:
     return "".join(lines)
 
 
+def with_bundle(text: str, wanted: Mapping[str, str], *, distribution: str, branch: str) -> str:
+    """databricks.yml of another distribution, with other catalogs, and another branch that production comes from."""
+    text = re.sub(
+        r"^(  package:\n    description: .*\n    default: ).*$", rf"\g<1>{distribution}", text, flags=re.MULTILINE
+    )
+    text = re.sub(rf"^(      branch: ){MAIN}\b", rf"\g<1>{branch}", text, flags=re.MULTILINE)
+    lines, target = [], ""
+    for line in text.splitlines(keepends=True):
+        target = _environment(line.rstrip("\n"), target)
+        if target in wanted:
+            line = re.sub(r"^(      catalog: )\w+", rf"\g<1>{wanted[target]}", line)  # noqa: PLW2901
+        lines.append(line)
+    return "".join(lines)
+
+
 def _environment(line: str, current: str) -> str:
     """Which environment a line belongs to, after the one before belonged to `current`."""
     begins = _ENVIRONMENT.fullmatch(line)

@@ -26,6 +26,7 @@ from gatehouse.fork.starter import starter
 from gatehouse.fork.wording import renamed_path, renamed_text
 
 _ENVIRONMENTS = "conf/environments.yml"
+_BUNDLE = "databricks.yml"
 _NEEDED = ("pyproject.toml", "uv.lock", "README.md", "CHANGELOG.md", "MLproject", "docs/dependencies.md", _ENVIRONMENTS)
 
 
@@ -69,6 +70,11 @@ def renamed(files: Files, choices: Choices) -> dict[str, File]:
     conf = configuration.with_catalogs(files[_ENVIRONMENTS].text or "", choices.catalogs)
 
     kept = dict(files) | {_ENVIRONMENTS: files[_ENVIRONMENTS].written(conf)}
+    if _BUNDLE in files:
+        bundle = configuration.with_bundle(
+            files[_BUNDLE].text or "", choices.catalogs, distribution=name.distribution, branch=branch
+        )
+        kept[_BUNDLE] = files[_BUNDLE].written(bundle)
     for path in unwanted(files, providers=providers, keep_proof=choices.keep_proof):
         del kept[path]
     unneeded = MAKING_DEPENDENCIES + (() if choices.keep_proof else PROOF_DEPENDENCIES)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gatehouse.errors import UsageError
-from gatehouse.fork.configuration import catalogs, checked_branch, with_catalogs, with_staging_branch
+from gatehouse.fork.configuration import catalogs, checked_branch, with_bundle, with_catalogs, with_staging_branch
 
 ENVIRONMENTS = """\
 project: x:PROJECT
@@ -27,6 +27,35 @@ def test_catalogs_are_read_and_written_by_environment() -> None:
     assert catalogs(ENVIRONMENTS) == {"dev": "dev", "prod": "prod"}
     assert catalogs(changed) == {"dev": "dev", "prod": "ml_prod"}
     assert changed == ENVIRONMENTS.replace("catalog: prod   #", "catalog: ml_prod   #")
+
+
+BUNDLE = """\
+variables:
+  package:
+    description: The distribution.
+    default: gatehouse
+  catalog:
+    description: As in conf.
+targets:
+  dev:
+    variables:
+      catalog: dev
+  prod:
+    git:
+      branch: main # a comment
+    variables:
+      catalog: prod # another
+"""
+
+
+def test_the_bundle_gets_distribution_catalogs_and_branch() -> None:
+    changed = with_bundle(BUNDLE, {"prod": "ml_prod"}, distribution="tram-delays", branch="develop")
+
+    assert changed == (
+        BUNDLE.replace("default: gatehouse", "default: tram-delays")
+        .replace("branch: main #", "branch: develop #")
+        .replace("catalog: prod #", "catalog: ml_prod #")
+    )
 
 
 @pytest.mark.parametrize("wanted", [{"production": "x"}, {"prod": "ml-prod"}, {"prod": ""}, {"prod": "a.b"}])
