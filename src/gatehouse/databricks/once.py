@@ -6,6 +6,7 @@ deployed job, so that nothing but the code differs.
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -152,11 +153,11 @@ def _uploaded(workspace: Workspace, code: Code, token: str, progress: Progress) 
 def _upload(workspace: Workspace, file: Path, path: str) -> None:
     from databricks.sdk.service.workspace import ImportFormat
 
-    content, parent = file.read_bytes(), path.rpartition("/")[0]
+    content, parent = base64.b64encode(file.read_bytes()).decode(), path.rpartition("/")[0]
     workspace.ask(f"making {parent}", lambda: workspace.sdk.workspace.mkdirs(parent))
     workspace.ask(
         f"uploading {path}",
-        lambda: workspace.sdk.workspace.upload(path, content, format=ImportFormat.AUTO, overwrite=True),
+        lambda: workspace.sdk.workspace.import_(path, content=content, format=ImportFormat.AUTO, overwrite=True),
     )
 
 

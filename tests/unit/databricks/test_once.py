@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 from pathlib import Path
@@ -42,23 +43,16 @@ class Folders:
         return {}
 
     def _import(self, asked: Asked) -> Any:
-        boundary = asked.headers["content-type"].split("boundary=")[1].encode()
-        parts = dict(_part(part) for part in asked.body.split(b"--" + boundary)[1:-1])
-        path = parts["path"].decode()
-        assert parts["format"] == b"AUTO"
+        path = asked["path"]
+        assert (asked["format"], asked["overwrite"]) == ("AUTO", True)
         assert path.rpartition("/")[0] in self.folders
-        self.files[path] = self.seen[path] = parts["content"]
+        self.files[path] = self.seen[path] = base64.b64decode(asked["content"])
         return {}
 
     def _delete(self, asked: Asked) -> Any:
         assert asked["recursive"] is True
         self.files = {path: content for path, content in self.files.items() if not path.startswith(asked["path"] + "/")}
         return {}
-
-
-def _part(part: bytes) -> tuple[str, bytes]:
-    head, _, content = part.strip(b"\r\n").partition(b"\r\n\r\n")
-    return head.split(b'name="')[1].split(b'"')[0].decode(), content
 
 
 @pytest.fixture
