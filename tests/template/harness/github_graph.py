@@ -15,7 +15,14 @@ from tests.template.harness.yaml_files import ROOT, read
 
 WORKFLOWS = ".github/workflows"
 _EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}")
-_FOR_SPEED = ("astral-sh/setup-uv@", "actions/cache", "actions/setup-java@", "actions/setup-python@", "actions/attest@")
+_FOR_SPEED = (
+    "astral-sh/setup-uv@",
+    "actions/cache",
+    "actions/setup-java@",
+    "actions/setup-python@",
+    "actions/attest@",
+    "databricks/setup-cli@",
+)
 """What installs tools or attests what another step made."""
 
 

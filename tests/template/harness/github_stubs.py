@@ -48,6 +48,7 @@ STUBS: dict[str, Stub] = {
     ),
     "actions/setup-java": Stub(inputs={"distribution": "", "java-version": ""}),
     "actions/setup-python": Stub(inputs={"python-version": ""}, outputs=("python-path",)),
+    "databricks/setup-cli": Stub(inputs={"version": ""}),
     "astral-sh/setup-uv": Stub(
         inputs={
             "version": "",
