@@ -150,7 +150,8 @@ class DeploymentJob:
             raise Refused(
                 f"The tag {found.ungoverned[0]} is not governed: whoever may tag the model may set it.",
                 why="Whoever can train a version could approve it, in anybody's name.",
-                remedy="gatehouse setup    makes both governed, and gives approvers alone the right to assign them",
+                remedy=f"databricks tag-policies create-tag-policy {found.ungoverned[0]}    and give ASSIGN on it to "
+                "the approvers alone (Catalog, Govern, Governed tags)",
             )
         said = (
             f"the governed tag `{APPROVAL_TAG}`, which only those can set whom its ASSIGN permission names; "
