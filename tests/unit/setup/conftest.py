@@ -107,7 +107,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def town(lake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
     """Every server, empty, and a checkout whose workflows name three environments of GitHub."""
-    requests.post(f"{lake}/_minilake/reset", timeout=30).raise_for_status()
+    requests.post(f"{lake}/_minilake/reset?full=true", timeout=30).raise_for_status()
     for name in [name for name in os.environ if name.startswith(("DATABRICKS_", "GITHUB_", "SYSTEM_", "ARM_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DATABRICKS_TOKEN", TOKEN)

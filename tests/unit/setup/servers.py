@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,9 @@ class Account(Guarded):
         self._numbers = iter(range(4001, 9999))
         base = f"/api/2.0/accounts/{ACCOUNT}"
         for kind in self.kept:
-            self.teach("GET", f"{base}/scim/v2/{kind}", lambda call, k=kind: self._list(k, call))
-            self.teach("POST", f"{base}/scim/v2/{kind}", lambda call, k=kind: self._make(k, call))
-            self.teach("DELETE", f"{base}/scim/v2/{kind}/{{id}}", lambda call, k=kind: self._remove(k, call))
+            self.teach("GET", f"{base}/scim/v2/{kind}", partial(self._list, kind))
+            self.teach("POST", f"{base}/scim/v2/{kind}", partial(self._make, kind))
+            self.teach("DELETE", f"{base}/scim/v2/{kind}/{{id}}", partial(self._remove, kind))
         access = f"{base}/workspaces/{{workspace}}/permissionassignments"
         self.teach("GET", access, self._assignments)
         self.teach("PUT", f"{access}/principals/{{id}}", self._assign)

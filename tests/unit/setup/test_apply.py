@@ -11,6 +11,7 @@ from tests.unit.setup.servers import TOKEN
 from gatehouse.progress import Silent
 from gatehouse.setup.resources import Action, Part
 
+pytestmark = pytest.mark.slow
 ROBOTS = {"parcels-dev", "parcels-staging", "parcels-prod", "parcels-prod-approval"}
 ISSUER = "https://token.actions.githubusercontent.com"
 

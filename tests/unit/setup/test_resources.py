@@ -65,7 +65,8 @@ def test_a_grant_takes_back_what_setup_once_gave_and_nothing_else() -> None:
     step = one(GRANT, Found("1", {"privileges": frozenset({"SELECT", "EXECUTE", "MODIFY", "APPLY_TAG"})}), ours)
 
     assert step.action is Action.CHANGE
-    assert (step.add, step.drop) == ({}, {"privileges": {"MODIFY"}})
+    assert not step.add
+    assert step.drop == {"privileges": frozenset({"MODIFY"})}
     assert step.drift == "privileges beyond the table: APPLY_TAG"
 
 
@@ -74,7 +75,8 @@ def test_a_grant_that_is_no_longer_in_the_table_is_taken_back() -> None:
 
     [step] = plan([], {GRANT.key: Found("1", {"privileges": frozenset({"SELECT", "EXECUTE"})})}, {ours.key: ours})
 
-    assert (step.action, step.drop) == (Action.CHANGE, {"privileges": {"SELECT"}})
+    assert step.action is Action.CHANGE
+    assert step.drop == {"privileges": frozenset({"SELECT"})}
 
 
 def test_other_things_that_are_no_longer_wanted_are_left() -> None:
