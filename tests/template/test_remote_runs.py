@@ -226,7 +226,7 @@ def test_code_that_is_not_deployed_runs_once_and_is_gone(
         known=tmp_path / "code.json",
         conf=tmp_path / "conf",
     )
-    result = run_once(workspace, "score", code, ["well"], Compute(environment_version="5"), progress=Silent())
+    result = run_once(workspace, "score", code, ["well"], Compute(), progress=Silent())
     assert dict(result.values) == {"said": "well"}
     assert "conf: ['environments.yml']" in result.tasks[0].logs
     assert list(emulated.folder(f"/Workspace/Users/{ANN}/.gatehouse").glob("*")) == []

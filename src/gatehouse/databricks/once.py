@@ -29,10 +29,10 @@ _KEY = "once"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Compute:
-    """What it runs on: a cluster made for it as the Jobs API describes one, or serverless where that is empty."""
+    """What it runs on, as the Jobs API describes it: a cluster made for it, or an environment where that is empty."""
 
     cluster: Mapping[str, Any] = field(default_factory=dict)
-    environment_version: str = ""
+    environment: Mapping[str, Any] = field(default_factory=lambda: {"environment_version": "5"})
     budget_policy_id: str = ""
 
 
@@ -65,13 +65,12 @@ def compute_of(workspace: Workspace, job: Job) -> Compute:
             why="A run of other code is to differ from the job in its code only.",
             remedy=f"databricks bundle deploy -t {job.env}",
         )
-    cluster = clusters[0].new_cluster if clusters else None
-    spec = environments[0].spec if environments else None
-    return Compute(
-        cluster=cluster.as_dict() if cluster else {},
-        environment_version=(spec.environment_version or spec.client or "") if spec else "",
-        budget_policy_id=settings.budget_policy_id or "",
-    )
+    if clusters:
+        cluster = clusters[0].new_cluster
+        return Compute(cluster=cluster.as_dict() if cluster else {})
+    spec = environments[0].spec
+    given = {name: value for name, value in (spec.as_dict() if spec else {}).items() if name != "dependencies"}
+    return Compute(environment=given, budget_policy_id=settings.budget_policy_id or "")
 
 
 def run_once(
@@ -127,7 +126,7 @@ def _task(code: Code, folder: str, arguments: Sequence[str], compute: Compute) -
             new_cluster=ClusterSpec.from_dict(dict(compute.cluster)),
             libraries=[Library(requirements=requirements), Library(whl=wheel)],
         ), []
-    spec = Environment(environment_version=compute.environment_version, dependencies=[f"-r {requirements}", wheel])
+    spec = Environment.from_dict({**compute.environment, "dependencies": [f"-r {requirements}", wheel]})
     return SubmitTask(task_key=_KEY, python_wheel_task=what, environment_key=_KEY), [
         JobEnvironment(environment_key=_KEY, spec=spec)
     ]

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gatehouse.databricks.client import Workspace
-from gatehouse.databricks.outcome import read_outcome
+from gatehouse.databricks.outcome import MARK, read_outcome
 from gatehouse.databricks.states import RunResult, TaskResult, failure_of, first_lines, plain, standing_of
 from gatehouse.errors import GatehouseError, Interrupted, RunFailed, StateError, Unanswered
 from gatehouse.progress import Progress
@@ -31,6 +31,8 @@ LIMIT = 6 * 3600.0
 """Seconds; the jobs have time limits of their own, shorter ones."""
 _PAUSE = 10.0
 _UNTIL_CANCELLED = 5.0
+_LAST_LINES = 30
+"""Of the log of a task that failed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -201,11 +203,15 @@ def _follow(
                 progress.note(told)
             known[key] = told
         if standing_of(run).over and _is_repaired(run, repair):
-            return _result(workspace, name, run, page, tasks)
+            return _result(workspace, name, run, page, tasks, progress)
         if clock.time() >= end:
-            _cancel(workspace, run_id)  # nobody waits for it any more, so nothing of it may still happen
+            try:  # nobody waits for it any more, so nothing of it may still happen
+                _cancel(workspace, run_id)
+                what = "was cancelled"
+            except GatehouseError as error:
+                what = f"could not be cancelled ({error.what})"
             raise RunFailed(
-                f"Run {run_id} of {name} did not end within {limit:.0f} seconds, and was cancelled: {page}",
+                f"Run {run_id} of {name} did not end within {limit:.0f} seconds, and {what}: {page}",
                 why="Nothing that waits for it goes on.",
                 remedy="Look at the page for what took so long; then run the same command again.",
             )
@@ -229,14 +235,21 @@ def _read(workspace: Workspace, name: str, run_id: int, page: str, repair: int |
         raise
 
 
-def _result(workspace: Workspace, name: str, run: Run, page: str, tasks: list[RunTask]) -> RunResult:
+def _result(
+    workspace: Workspace, name: str, run: Run, page: str, tasks: list[RunTask], progress: Progress
+) -> RunResult:
     results = tuple(_task(workspace, task, page) for task in tasks)
     error = failure_of(f"Run {run.run_id} of {name}", standing_of(run), results)
-    if error is not None:
-        if page not in error.what:
-            error.what += f"\n{page}"
-        raise error
-    return RunResult(run_id=run.run_id or 0, name=name, page=page, tasks=results)
+    if error is None:
+        return RunResult(run_id=run.run_id or 0, name=name, page=page, tasks=results)
+    for task in results:
+        if not task.standing.well:
+            lines = [line for line in task.logs.splitlines() if not line.startswith(MARK)]
+            for line in lines[-_LAST_LINES:]:
+                progress.note(f"{task.key} | {line}")
+    if page not in error.what:
+        error.what += f"\n{page}"
+    raise error
 
 
 def _task(workspace: Workspace, task: RunTask, page: str) -> TaskResult:
@@ -283,7 +296,7 @@ def _cancelled(
     try:
         if run_id is None:  # it may have started: its token tells which it is
             run_id, _ = start()
-        over = _cancel(workspace, run_id)
+        state = _cancel(workspace, run_id)
     except (KeyboardInterrupt, GatehouseError) as error:
         run = f"run {run_id} of {name}" if run_id else f"a run of {name}"
         said = f": {error.what}" if isinstance(error, GatehouseError) else "."
@@ -292,20 +305,20 @@ def _cancelled(
             why="It may still be going on in the workspace.",
             remedy=f"Look at {workspace.host}/jobs/runs{f'/{run_id}' if run_id else ''}, and cancel it there.",
         )
-    state = "is cancelled" if over else "is being cancelled"
     return Interrupted(f"Stopped; run {run_id} of {name} {state}: {workspace.host}/jobs/runs/{run_id}", remedy=again)
 
 
-def _cancel(workspace: Workspace, run_id: int) -> bool:
-    """Whether it was seen to be over, some seconds later."""
+def _cancel(workspace: Workspace, run_id: int) -> str:
+    """What became of it some seconds later, in words."""
     workspace.ask(f"cancelling run {run_id}", lambda: workspace.sdk.jobs.cancel_run(run_id))
     end = workspace.clock.time() + _UNTIL_CANCELLED
     while workspace.clock.time() < end:
         run = workspace.ask(f"reading run {run_id}", lambda: workspace.sdk.jobs.get_run(run_id))
-        if standing_of(run).over:
-            return True
+        standing = standing_of(run)
+        if standing.over:
+            return "is cancelled" if "CANCELED" in standing.words else f"had ended before ({standing})"
         workspace.clock.sleep(1.0)
-    return False
+    return "is being cancelled"
 
 
 @contextmanager
@@ -314,7 +327,11 @@ def _terminated_as_interrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:

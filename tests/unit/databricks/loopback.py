@@ -58,9 +58,9 @@ class Loopback:
         self._faults: dict[str, list[Answer]] = {}
         self.on("GET", "/.well-known/databricks-config", lambda _: {"oidc_endpoint": f"{self.address}/oidc"})
 
-    def on(self, method: str, pattern: str, handler: Handler) -> None:
+    def on(self, method: str, pattern: str, handler: Handler, *, first: bool = False) -> None:
         """A handler gives what becomes JSON, bytes, or an Answer. The pattern is a regular expression."""
-        self._routes.append((method, re.compile(pattern), handler))
+        self._routes.insert(0 if first else len(self._routes), (method, re.compile(pattern), handler))
 
     def fail(self, question: str, *answers: Answer) -> None:
         """The next answers to `POST /api/..`, instead of the handler's own."""

@@ -23,7 +23,7 @@ SUBMIT = "POST /api/2.2/jobs/runs/submit"
 DELETE = "POST /api/2.0/workspace/delete"
 FOLDER = "/Workspace/Users/alice@example.org/.gatehouse/t0k"
 WELL = [frame("RUNNING"), frame("TERMINATED", "SUCCESS", task("once", "TERMINATED", "SUCCESS", run_id=1))]
-SERVERLESS = Compute(environment_version="5", budget_policy_id="b1")
+SERVERLESS = Compute(environment={"environment_version": "5"}, budget_policy_id="b1")
 CLUSTER = {"spark_version": "18.0.x-cpu-ml-scala2.13", "node_type_id": "m5.large", "num_workers": 1}
 
 

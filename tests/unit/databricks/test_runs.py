@@ -234,6 +234,18 @@ def test_an_error_of_ours_inside_is_the_same_error_here(run: Callable[..., Any],
     assert (caught.value.why, caught.value.remedy, caught.value.exit_code) == (inside.why, inside.remedy, 10)
 
 
+def test_a_task_that_failed_shows_the_end_of_its_log(run: Callable[..., Any], jobs: JobsApi) -> None:
+    jobs.script = badly(
+        task("ingest", "TERMINATED", "SUCCESS", run_id=1), task("training", "TERMINATED", "FAILED", run_id=2)
+    )
+    lines = [f"line {n}" for n in range(40)]
+    jobs.outputs = {1: {"logs": "all is well"}, 2: {"logs": "\n".join([*lines, write_failure(Refused("no"))])}}
+    told = Silent()
+    with pytest.raises(Refused):
+        run(told)
+    assert [note for note in told.notes if " | " in note] == [f"training | line {n}" for n in range(10, 40)]
+
+
 def test_an_error_of_somebody_else_comes_with_the_beginning_of_its_trace(
     run: Callable[..., Any], jobs: JobsApi, server: Loopback
 ) -> None:
@@ -353,6 +365,15 @@ def test_an_answer_without_any_state_is_waited_with_until_the_time_is_over(
     assert 600 <= hours.now - start < 620
 
 
+def test_a_run_that_takes_too_long_and_cannot_be_cancelled_is_a_failure_all_the_same(
+    run: Callable[..., Any], jobs: JobsApi, server: Loopback
+) -> None:
+    jobs.script = [frame("RUNNING")]
+    server.fail("POST /api/2.2/jobs/runs/cancel", refused(403, "PERMISSION_DENIED", "not yours"))
+    with pytest.raises(RunFailed, match=r"within 60 seconds, and could not be cancelled \(.*not yours"):
+        run(limit=60)
+
+
 # --- Stopping -------------------------------------------------------------------------------------------------------
 
 
@@ -405,6 +426,18 @@ def test_a_second_time_leaves_at_once(
 def test_a_run_that_cannot_be_cancelled_is_said_to_go_on(workspace: Workspace, release: Job, server: Loopback) -> None:
     server.fail("POST /api/2.2/jobs/runs/cancel", refused(403, "PERMISSION_DENIED", "not yours"))
     with pytest.raises(Interrupted, match=r"not seen to be cancelled: .*not yours"):
+        run_job(workspace, release, {}, progress=Stopping("ingest", signal.SIGINT))
+
+
+def test_a_run_that_ended_before_it_could_be_cancelled_is_not_called_cancelled(
+    workspace: Workspace, release: Job, jobs: JobsApi, server: Loopback
+) -> None:
+    def too_late(asked: Any) -> Json:
+        jobs.runs[700].frames = WELL[-1:]
+        return {}
+
+    server.on("POST", "/api/2.2/jobs/runs/cancel", too_late, first=True)
+    with pytest.raises(Interrupted, match=r"run 700 of flights prod release had ended before \(TERMINATED SUCCESS\)"):
         run_job(workspace, release, {}, progress=Stopping("ingest", signal.SIGINT))
 
 
