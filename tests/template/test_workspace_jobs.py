@@ -29,7 +29,7 @@ def client(one_workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -
     client = client_of(one_workspace, "admin@example.com")
     client.workspace.mkdirs("/Workspace/Shared/wheels")
     content = make_wheel(tmp_path_factory.mktemp("wheel")).read_bytes()
-    client.workspace.upload(WHEEL, content, format=ImportFormat.AUTO)  # type: ignore[arg-type]
+    client.workspace.upload(WHEEL, content, format=ImportFormat.AUTO)
     return client
 
 
@@ -144,7 +144,7 @@ def test_a_task_sees_the_runtime_and_a_token_of_whom_the_job_runs_as(
 
 
 def test_a_path_of_the_workspace_can_be_read_by_the_task(finished: Start, client: WorkspaceClient) -> None:
-    client.workspace.upload("/Shared/note.txt", b"hello", format=ImportFormat.AUTO, overwrite=True)  # type: ignore[arg-type]
+    client.workspace.upload("/Shared/note.txt", b"hello", format=ImportFormat.AUTO, overwrite=True)
     run = finished(task("read", "read", "/Workspace/Shared/note.txt"))
     assert logs(client, run, "read") == "hello\n"
 
@@ -280,8 +280,8 @@ def test_cancelling_interrupts_what_runs_and_skips_the_rest(
 
 @pytest.mark.parametrize("whose", ["task", "job"])
 def test_what_takes_too_long_is_ended(finished: Start, pipes: Callable[[], Pipe], whose: str) -> None:
-    limit = {"timeout_seconds": 1}
-    waiting = task("wait", "wait", pipes().path, **(limit if whose == "task" else {}))
+    limit: dict[str, Any] = {"timeout_seconds": 1}
+    waiting = {**task("wait", "wait", pipes().path), **(limit if whose == "task" else {})}
     run = finished(waiting, **(limit if whose == "job" else {}))
     assert results(run) == {"wait": "TIMEDOUT"}
     assert outcome(run)[1] == ("FAILED" if whose == "task" else "TIMEDOUT")
@@ -297,7 +297,7 @@ def test_repair_runs_the_failed_tasks_again_and_what_follows(
     )
     assert outcome(run)[1] == "FAILED"
     run_id = run.run_id or 0
-    repaired = client.jobs.repair_run(run_id, rerun_all_failed_tasks=True, rerun_dependent_tasks=True).response
+    repaired: Any = client.jobs.repair_run(run_id, rerun_all_failed_tasks=True, rerun_dependent_tasks=True)
     run = ended(workspace, client, run_id)
     assert outcome(run) == ("TERMINATED", "SUCCESS", "")
     assert [(t.task_key, t.attempt_number) for t in run.tasks or []] == [
@@ -309,7 +309,7 @@ def test_repair_runs_the_failed_tasks_again_and_what_follows(
     ]
     with pytest.raises(InvalidParameterValue, match="latest_repair_id"):
         client.jobs.repair_run(run_id, rerun_tasks=["first"])
-    client.jobs.repair_run(run_id, rerun_tasks=["first"], latest_repair_id=repaired.repair_id)
+    client.jobs.repair_run(run_id, rerun_tasks=["first"], latest_repair_id=repaired.response.repair_id)
     assert outcome(ended(workspace, client, run_id))[1] == "SUCCESS"
 
 

@@ -30,11 +30,11 @@ class Identities:
         front.teach("GET", "/.well-known/databricks-config", lambda _: _configuration(front.url))
 
     def add_user(self, email: str, *groups: str) -> str:
-        """The e-mail address again: by it grants and permissions know the user."""
+        """The e-mail address again (the user may exist): by it grants and permissions know the user."""
         return self._add("Users", {"userName": email, "displayName": email.partition("@")[0]}, email, groups)
 
     def add_service_principal(self, name: str, *groups: str) -> str:
-        """The new application id: by it grants and permissions know the service principal."""
+        """The application id, the same for the same name: by it grants and permissions know the service principal."""
         application = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
         return self._add("ServicePrincipals", {"displayName": name, "applicationId": application}, application, groups)
 
@@ -93,7 +93,8 @@ class Identities:
         raise Refusal(404, "RESOURCE_DOES_NOT_EXIST", f"{caller} was deleted.")
 
     def _add(self, kind: str, body: dict[str, Any], principal: str, groups: tuple[str, ...]) -> str:
-        new = self._post(kind, body)
+        attribute = dict(_KINDS)[kind]
+        new = self._found(kind, body[attribute], attribute).get("id") or self._post(kind, body)
         for group in groups:
             operation = {"op": "add", "path": "members", "value": [{"value": new}]}
             found = self._found("Groups", group, "displayName")

@@ -47,5 +47,9 @@ class Imports:
 def _form(request: Request) -> dict[str, Any]:
     head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
     parts = BytesParser(policy=HTTP).parsebytes(head + request.body).iter_parts()
-    found = {str(part.get_param("name", header="content-disposition")): part.get_payload(decode=True) for part in parts}
-    return {name: value if name == "content" else value.decode() for name, value in found.items()}
+    found: dict[str, Any] = {}
+    for part in parts:
+        content: Any = part.get_payload(decode=True)
+        name = str(part.get_param("name", header="content-disposition"))
+        found[name] = content if name == "content" else content.decode()
+    return found
