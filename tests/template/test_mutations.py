@@ -130,7 +130,7 @@ MUTATIONS = {
     "any error is taken for no champion yet": Mutation(
         entry=5,
         file="gatehouse/lakehouse/registry_mlflow.py",
-        old="if says_no_alias(error, model, alias):\n                    return None\n                raise",
+        old="if self._is_free(model, alias, error):\n                    return None\n                raise",
         new="return None",
         tests=(
             "tests/integration/lakehouse/test_registry_mlflow.py"

@@ -35,6 +35,11 @@ def says_no_alias(error: Exception, model: str, alias: str) -> bool:
     return _says(error, no_alias) or says_no_model(error, model)
 
 
+def says_absent(error: Exception) -> bool:
+    """Whether the code is one of those that a missing alias has, among other things: ask further."""
+    return getattr(error, "error_code", "") in _ABSENT_CODES
+
+
 def says_no_model(error: Exception, model: str) -> bool:
     """Whether the registry says plainly that there is no such model."""
     name = re.escape(model)
@@ -97,7 +102,7 @@ def translated(error: Exception, doing: str) -> GatehouseError:
 def _says(error: Exception, sentence: str) -> bool:
     # Anchored, so that a page which merely quotes the sentence does not count. Unity Catalog keeps names in lower case.
     found = re.match(rf"([A-Z_]+: )?({sentence})", _first_line(error), re.IGNORECASE)
-    return getattr(error, "error_code", "") in _ABSENT_CODES and found is not None
+    return says_absent(error) and found is not None
 
 
 def _is_of_the_disk(error: Exception) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from gatehouse.errors import RegistryUnavailable, StorageError
 from gatehouse.lakehouse import model_files
 from gatehouse.lakehouse.mlflow_database import ARTIFACTS, exclusive
-from gatehouse.lakehouse.mlflow_errors import says_no_alias, says_no_model, told
+from gatehouse.lakehouse.mlflow_errors import says_absent, says_no_alias, says_no_model, told
 from gatehouse.lakehouse.mlflow_globals import import_mlflow, pointed_at
 from gatehouse.lakehouse.registry import Version, check_holder
 from gatehouse.lakehouse.registry_rules import (
@@ -26,6 +26,7 @@ from gatehouse.lakehouse.registry_rules import (
     check_tags,
     check_version,
     check_writable,
+    without_approval,
 )
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class MlflowRegistry:
             try:
                 return _version(self._client.get_model_version_by_alias(model, alias))
             except _mlflow_exception() as error:
-                if says_no_alias(error, model, alias):
+                if self._is_free(model, alias, error):
                     return None
                 raise
 
@@ -114,7 +115,7 @@ class MlflowRegistry:
             try:
                 self._client.delete_registered_model_alias(model, alias)
             except _mlflow_exception() as error:
-                if not says_no_alias(error, model, alias):
+                if not self._is_free(model, alias, error):
                     raise
 
     def compare_and_set_alias(self, model: str, alias: str, *, expected: str | None, version: str) -> None:
@@ -164,7 +165,7 @@ class MlflowRegistry:
     def copy(self, model: str, version: str, *, to: str) -> Version:
         check_writable(to, self._writable)
         original = self.get(model, version)
-        tags = {**original.tags, COPIED_FROM: f"{model}/{version}"}
+        tags = {**without_approval(original.tags), COPIED_FROM: f"{model}/{version}"}
         check_tags(tags)
         source = self._own_files(model, version)
         with self._writing(to, f"copying version {version} of {model} to {to}"):
@@ -224,6 +225,20 @@ class MlflowRegistry:
         if isinstance(found, ModelVersionSearch):
             return self._client.get_model_version(found.name, found.version)
         return found
+
+    def _is_free(self, model: str, alias: str, error: Exception) -> bool:
+        """Whether the registry says plainly that nobody holds the alias: in words, or by listing the model's others.
+
+        Unity Catalog's words are not documented, and an answer that is misread would make a first deployment of any.
+        """
+        if says_no_alias(error, model, alias):
+            return True
+        if not says_absent(error):
+            return False
+        try:
+            return alias not in self._client.get_registered_model(model).aliases
+        except _mlflow_exception() as second:
+            return says_no_model(second, model)
 
     def _holder(self, model: str, alias: str) -> str | None:
         held = self.by_alias(model, alias)
