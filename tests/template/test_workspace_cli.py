@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 BUNDLE = """
 bundle: {name: tiny, engine: direct}
 sync: {paths: [conf]}
-workspace: {root_path: "/Workspace/Users/${workspace.current_user.userName}/.bundle/${bundle.target}"}
+workspace: {root_path: "/Workspace/Users/${workspace.current_user.userName}/.bundle/${bundle.name}/${bundle.target}"}
 targets: {staging: {mode: production}}
 permissions:
   - {level: CAN_VIEW, group_name: bundle-developers}
@@ -114,7 +114,7 @@ def test_a_bundle_is_deployed_run_and_kept(workspace: Workspace, bundle: Path) -
     assert "days: 7" in said
     assert "ValueError: the flights are gone" in cli("bundle", "run", "broken", check=False)
 
-    (job,) = [j for j in admin.jobs.list(name="tiny staging features")]
+    (job,) = admin.jobs.list(name="tiny staging features")
     assert (job.creator_user_name, job.settings and job.settings.tags) == (principal, {"gatehouse_job": "features"})
     model = admin.registered_models.get("bundled.main.delays")
     assert (model.owner, model.comment) == (principal, "How late")

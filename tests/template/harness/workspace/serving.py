@@ -204,7 +204,8 @@ class Serving:
             if served not in endpoint.children:
                 raise missing(f"Served entity '{served}'")
             child = endpoint.children[served]
-            endpoint.answered[served] = endpoint.answered.get(served, 0) + 1
+            if "served" not in request.parts:
+                endpoint.answered[served] = endpoint.answered.get(served, 0) + 1
         reply = child.passed_on(request, "/invocations")
         said = {"served_entity": served, "status": reply.status, "request": request.body, "response": reply.content}
         endpoint.log.append(said)
