@@ -88,7 +88,7 @@ class Listener:
 
     def rights(self) -> TagRights:
         """See Judge: everybody's."""
-        from gatehouse.gates.tagged import APPROVAL_TAG
+        from gatehouse.lakehouse.registry_rules import APPROVAL_TAG
         from gatehouse.pipelines.judging import TagRights
 
         said = f"the tag `{APPROVAL_TAG}`, which anybody may set who may write this lakehouse"
@@ -142,7 +142,7 @@ class DeploymentJob:
         """See Judge: those whom the governed tags' ASSIGN permission names."""
         from gatehouse.databricks.client import open_workspace
         from gatehouse.databricks.governed_tags import tag_policies
-        from gatehouse.gates.tagged import APPROVAL_TAG, APPROVAL_TAGS
+        from gatehouse.lakehouse.registry_rules import APPROVAL_TAG, APPROVAL_TAGS
         from gatehouse.pipelines.judging import TagRights
 
         found = tag_policies(open_workspace(), APPROVAL_TAGS)

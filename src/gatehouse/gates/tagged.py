@@ -1,10 +1,11 @@
 """An approval as tags of a model version: what a person sets who is asked by the registry, and not by a CI.
 
-    approval          approved, or rejected; its name is that of the deployment job's task
+    approval          Approved, or Rejected; its name is that of the deployment job's task
     approval_record   the first twelve digits of the decision record's digest, a space, and who sets it
 
 The first tag alone says nothing about what was read, nor by whom: it would count for every record that is ever made of
-the version. So both are needed, and a record that is made anew makes them void. Databricks' own button sets the first.
+the version. So both are needed, and a record that is made anew makes them void. Databricks' own button sets the first,
+in these capitals.
 """
 
 from __future__ import annotations
@@ -12,10 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-APPROVAL_TAG = "approval"
-APPROVAL_RECORD_TAG = "approval_record"
-APPROVAL_TAGS = (APPROVAL_TAG, APPROVAL_RECORD_TAG)
-"""Both are governed: whoever may set one of them may approve."""
+from gatehouse.lakehouse.registry_rules import APPROVAL_RECORD_TAG, APPROVAL_TAG
+
 APPROVED, REJECTED = "approved", "rejected"
 DIGITS = 12
 
@@ -46,4 +45,4 @@ class Tagged:
 
     def to_tags(self) -> dict[str, str]:
         """The tags that say it. The one that decides comes last, so it never stands beside older digits."""
-        return {APPROVAL_RECORD_TAG: f"{self.digits} {self.name}", APPROVAL_TAG: self.decision}
+        return {APPROVAL_RECORD_TAG: f"{self.digits} {self.name}", APPROVAL_TAG: self.decision.capitalize()}

@@ -81,7 +81,7 @@ class ModelRegistry(Protocol):
     def copy(self, model: str, version: str, *, to: str) -> Version:
         """Register the files as the next version of model `to`, with tags and description, and the tag COPIED_FROM.
 
-        The copy has files of its own. Aliases stay behind.
+        The copy has files of its own. Aliases, and the tags of an approval, stay behind.
         """
 
     def delete(self, model: str) -> None:

@@ -21,6 +21,7 @@ from gatehouse.lakehouse.registry_rules import (
     check_tags,
     check_version,
     check_writable,
+    without_approval,
 )
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class MemoryRegistry:
             to,
             source=original.source,
             run_id=original.run_id,
-            tags={**original.tags, COPIED_FROM: f"{model}/{version}"},
+            tags={**without_approval(original.tags), COPIED_FROM: f"{model}/{version}"},
             description=original.description,
         )
 

@@ -14,6 +14,11 @@ from gatehouse.errors import AccessDenied, DataError, UsageError
 COPIED_FROM = "gatehouse_copied_from"
 """Tag of a copied version: `model/version` of the one it was copied from."""
 
+APPROVAL_TAG = "approval"
+APPROVAL_RECORD_TAG = "approval_record"
+APPROVAL_TAGS = (APPROVAL_TAG, APPROVAL_RECORD_TAG)
+"""By which people approve a version (`gates.tagged`). A copy leaves them behind: it was not what they looked at."""
+
 MAX_TAGS = 50
 MAX_KEY = 255
 MAX_VALUE = 1000
@@ -26,6 +31,11 @@ _ALIAS_REFUSES = re.compile(r"latest|v\d+", re.IGNORECASE)
 
 Schema = tuple[str, str]
 """A catalog and a schema in it."""
+
+
+def without_approval(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags that go with a copy."""
+    return {key: text for key, text in tags.items() if key not in APPROVAL_TAGS}
 
 
 def check_model(model: str) -> Schema:

@@ -20,9 +20,10 @@ from gatehouse.gates.approval import Decision
 from gatehouse.gates.consent import Witness
 from gatehouse.gates.identity import Identity, people, provider_identity, same_person
 from gatehouse.gates.promotion import Kind
-from gatehouse.gates.tagged import APPROVAL_TAG, APPROVED, DIGITS, REJECTED, Tagged
+from gatehouse.gates.tagged import APPROVED, DIGITS, REJECTED, Tagged
 from gatehouse.gates.verdict import Outcome
 from gatehouse.lakehouse.lineage import PREFIX
+from gatehouse.lakehouse.registry_rules import APPROVAL_TAG
 from gatehouse.pipelines.approval import approval_verdict, decide, decisions
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.decisions import JUDGED_TAG, find

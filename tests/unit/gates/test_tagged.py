@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gatehouse.gates.tagged import APPROVAL_RECORD_TAG, APPROVAL_TAG, Tagged
+from gatehouse.gates.tagged import Tagged
+from gatehouse.lakehouse.registry_rules import APPROVAL_RECORD_TAG, APPROVAL_TAG
 
 DIGEST = "3f2a9c0d1e2f" + "7" * 52
 OTHER = "0" * 64
@@ -46,4 +47,5 @@ def test_what_is_written_is_read_again_and_the_word_that_decides_comes_last() ->
     said = Tagged(decision="approved", digits=DIGEST[:12], name="Anna Berg <anna@example.org>")
     tags = said.to_tags()
     assert Tagged.of(tags) == said
+    assert tags[APPROVAL_TAG] == "Approved", "as Databricks' own button writes it"
     assert list(tags) == [APPROVAL_RECORD_TAG, APPROVAL_TAG]

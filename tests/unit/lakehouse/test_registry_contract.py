@@ -398,6 +398,8 @@ def test_a_copy_keeps_what_was_said_about_the_original_and_names_it(registry: Mo
     register(registry, files, STAGED, seed="6")
     original = registry.register(STAGED, source=str(files), run_id="4f2a", tags={"seed": "7"}, description="A card")
     registry.set_alias(STAGED, "champion", "2")
+    approved = {"approval": "Approved", "approval_record": "3f2a9c0d1e2f anna@example.org"}
+    registry.set_tags(STAGED, "2", approved)
 
     copied = registry.copy(STAGED, "2", to=MODEL)
 
@@ -411,7 +413,7 @@ def test_a_copy_keeps_what_was_said_about_the_original_and_names_it(registry: Mo
     )
     assert registry.versions(MODEL) == (copied,)
     assert registry.digest(MODEL, "1") == registry.digest(STAGED, "2")
-    assert registry.get(STAGED, "2") == replace(original, aliases=("champion",))
+    assert registry.get(STAGED, "2") == replace(original, aliases=("champion",), tags={"seed": "7", **approved})
 
 
 def test_a_deleted_model_is_gone_and_can_be_deleted_again(registry: ModelRegistry, files: Path) -> None:

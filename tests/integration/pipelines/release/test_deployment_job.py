@@ -10,8 +10,8 @@ import pytest
 from gatehouse.errors import PlatformError, Refused
 from gatehouse.gates.approval import Decision
 from gatehouse.gates.promotion import CHALLENGER, CHAMPION, PREVIOUS
-from gatehouse.gates.tagged import APPROVAL_RECORD_TAG, APPROVAL_TAG
 from gatehouse.gates.verdict import Outcome
+from gatehouse.lakehouse.registry_rules import APPROVAL_RECORD_TAG, APPROVAL_TAG
 from gatehouse.pipelines.judging import Passed, TagRights, as_trained, confirm_approval, evaluate, put_live, tags_of
 from gatehouse.settings import Environment
 
@@ -208,5 +208,5 @@ def test_what_a_command_decides_is_what_the_tags_say(road: Road) -> None:
     road.decide("2", ANNA)
     road.decide("2", BERT, decision=Decision.REJECT)
     approved, rejected = [d for d in decisions(road.context()) if d.version == "2"]
-    assert tags_of(approved) == {APPROVAL_RECORD_TAG: f"{digits} {ANNA}", APPROVAL_TAG: "approved"}
-    assert tags_of(rejected) == {APPROVAL_RECORD_TAG: f"{digits} {BERT}", APPROVAL_TAG: "rejected"}
+    assert tags_of(approved) == {APPROVAL_RECORD_TAG: f"{digits} {ANNA}", APPROVAL_TAG: "Approved"}
+    assert tags_of(rejected) == {APPROVAL_RECORD_TAG: f"{digits} {BERT}", APPROVAL_TAG: "Rejected"}
