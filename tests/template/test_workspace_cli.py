@@ -15,8 +15,11 @@ pytestmark = pytest.mark.slow
 BUNDLE = """
 bundle: {name: tiny, engine: direct}
 sync: {paths: [conf]}
-workspace: {root_path: "/Workspace/Users/${workspace.current_user.userName}/.bundle/${bundle.name}/${bundle.target}"}
-targets: {staging: {mode: production}}
+targets:
+  staging:
+    mode: production
+    workspace:
+      root_path: /Workspace/Users/${workspace.current_user.userName}/.bundle/${bundle.name}/${bundle.target}
 permissions:
   - {level: CAN_VIEW, group_name: bundle-developers}
   - {level: CAN_MANAGE, service_principal_name: "${workspace.current_user.userName}"}
