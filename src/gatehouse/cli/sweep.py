@@ -22,9 +22,16 @@ from gatehouse.cli import options
     metavar="N",
     help="Drop what was begun more than N hours ago, whatever its time; 0 drops everything that is not running.",
 )
+@click.option(
+    "--schema",
+    metavar="NAME",
+    help="Drop this one alone, whatever its time, such as pr_12 of a request that was closed.",
+)
 @options.as_json
 @click.pass_obj
-def command(found: dict[str, Path | None], env: str, older_than_hours: int | None, as_json: bool) -> None:
+def command(
+    found: dict[str, Path | None], env: str, older_than_hours: int | None, schema: str | None, as_json: bool
+) -> None:
     """Twice in a row, the second time finds nothing."""
     from gatehouse.cli.display import TerminalProgress, echo_json
     from gatehouse.cli.world import place
@@ -32,8 +39,16 @@ def command(found: dict[str, Path | None], env: str, older_than_hours: int | Non
 
     where = place(found)
     where.settings.environment(env)
-    older_than = None if older_than_hours is None else timedelta(hours=older_than_hours)
-    swept = sweep(where.platform(env), env, now=datetime.now(UTC), older_than=older_than, progress=TerminalProgress())
+    hours = 0 if schema and older_than_hours is None else older_than_hours
+    older_than = None if hours is None else timedelta(hours=hours)
+    swept = sweep(
+        where.platform(env),
+        env,
+        now=datetime.now(UTC),
+        older_than=older_than,
+        progress=TerminalProgress(),
+        schema=schema,
+    )
     if as_json:
         echo_json(
             {

@@ -87,6 +87,7 @@ def _with_own_runs(text: str, name: Name, conf: str) -> str:
     text = re.sub(r"(gatehouse tested --env (\w+))", rf"\g<1> --workflow \g<2>-{name.distribution}", text)
     text = re.sub(r"(gatehouse cut-release )(?=\S)", rf"\g<1>--start release-{name.distribution} ", text)
     text = re.sub(r'"v\*"', f'"{name.distribution}/v*"', text)
+    text = text.replace('--schema "pr_', f'--schema "pr_{name.package}_')  # two use cases may share a catalog
     return re.sub(r"(?<![\w/.])\.lakehouse/", f"{conf.rpartition('/')[0]}/.lakehouse/", text)
 
 

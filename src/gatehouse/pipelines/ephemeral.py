@@ -154,14 +154,23 @@ def ephemeral_schema(
         held.close()
 
 
-def sweep(platform: Platform, env: str, *, now: datetime, older_than: timedelta | None, progress: Progress) -> Swept:
+def sweep(
+    platform: Platform,
+    env: str,
+    *,
+    now: datetime,
+    older_than: timedelta | None,
+    progress: Progress,
+    schema: str | None = None,
+) -> Swept:
     """Drop what rehearsals of an environment left behind and is past its time, or older than `older_than`.
 
-    A rehearsal that runs is left alone, however long; one whose process died has no claim any more.
+    `schema`: that one alone. A rehearsal that runs is left alone, however long; one whose process died has no claim any
+    more.
     """
     dropped, kept, running = [], [], []
     for marker in _markers(platform.store):
-        if marker.environment != env:
+        if marker.environment != env or (schema and marker.db_schema.casefold() != schema.casefold()):
             continue
         try:
             held = _alone(platform.store, marker)

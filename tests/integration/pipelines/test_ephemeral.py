@@ -81,8 +81,10 @@ class Janitor:
                 raise
         return claimed, context
 
-    def sweep(self, at: datetime, *, env: str = "staging", older_than: timedelta | None = None) -> Swept:
-        return sweep(Embedded(self.root), env, now=at, older_than=older_than, progress=Silent())
+    def sweep(
+        self, at: datetime, *, env: str = "staging", older_than: timedelta | None = None, schema: str | None = None
+    ) -> Swept:
+        return sweep(Embedded(self.root), env, now=at, older_than=older_than, progress=Silent(), schema=schema)
 
     def left(self, name: str = "pr_7") -> list[str]:
         """Every file and folder that names the schema; its lock is empty and stays."""
@@ -133,6 +135,15 @@ def test_a_failed_one_is_kept_and_read_until_its_time_and_then_swept(janitor: Ja
     assert (marker.failed, marker.commit) == ("ZeroDivisionError: rows / 0", "4f2a")
     assert (janitor.left(), janitor.versions("pr_7")) == ([], 0)
     assert places(janitor.sweep(NOON + DAY)) == ([], [], [])
+
+
+def test_one_schema_can_be_dropped_before_its_time_without_the_others(janitor: Janitor) -> None:
+    for schema in ("pr_7", "pr_8"):
+        janitor.end(schema, ZeroDivisionError())
+
+    assert places(janitor.sweep(NOON, older_than=timedelta(0), schema="PR_7")) == (["staging.pr_7"], [], [])
+    assert (janitor.left("pr_7"), janitor.versions("pr_8")) == ([], 1)
+    assert places(janitor.sweep(NOON, older_than=timedelta(0), schema="pr_7")) == ([], [], [])
 
 
 def test_a_failed_one_that_nobody_wants_to_look_at_goes_at_once(janitor: Janitor) -> None:
