@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,17 +23,18 @@ def azure_documents(root: Path = ROOT) -> dict[str, Any]:
     return {path.stem: read(path) for path in sorted((root / PIPELINES).glob("*.yml"))}
 
 
-def azure_pipelines(root: Path = ROOT) -> dict[str, Pipeline]:
-    """Expanded; free texts that a person could type are MARKER."""
+def azure_pipelines(root: Path = ROOT, *, workspace: bool = False) -> dict[str, Pipeline]:
+    """Expanded, without a workspace or with one; free texts that a person could type are MARKER."""
+    variables = {"GATEHOUSE_WORKSPACE": "yes"} if workspace else {}
     return {
-        name: pipeline(Expansion(root=root, variables={}).pipeline(f"{PIPELINES}/{name}.yml", _typed(document)))
+        name: pipeline(Expansion(root=root, variables=variables).pipeline(f"{PIPELINES}/{name}.yml", _typed(document)))
         for name, document in azure_documents(root).items()
     }
 
 
-def azure_graph(root: Path = ROOT) -> Graph:
+def azure_graph(root: Path = ROOT, *, workspace: bool = False) -> Graph:
     """A job of a stage needs all jobs of the stages that its stage depends on."""
-    return {name: _jobs(name, found) for name, found in azure_pipelines(root).items()}
+    return {name: _jobs(name, found) for name, found in azure_pipelines(root, workspace=workspace).items()}
 
 
 def _typed(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,6 +74,8 @@ def _node(workflow: str, stage: Stage, job: Job, of_stage: Mapping[str, frozense
 def _commands(step: Step) -> list[Command]:
     when = when_of_step(step.condition)
     if step.kind in ("bash", "script"):
+        if tool := re.search(r"/(databricks/setup-cli)/([0-9a-f]{40})/install\.sh \| sh$", step.value.strip()):
+            return [Command(kind="tool", text=f"{tool[1]}@{tool[2]}", when=when)]
         return [Command(kind="run", text=step.value.strip(), when=when, env=pairs(step.env))]
     if step.kind == "checkout":
         return [Command(kind="checkout", text=f"depth {step.inputs.get('fetchDepth', 1)}", when=when)]

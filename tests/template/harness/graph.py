@@ -16,7 +16,7 @@ _EXPRESSION = re.compile(r"\$\{\{.*?\}\}|\$\([A-Za-z_][\w.]*\)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """One step. `kind` is `run`, `checkout`, `upload`, or `download`; what only serves speed is left out."""
+    """One step. `kind` is `run`, `checkout`, `upload`, `download`, or `tool`; what only serves speed is left out."""
 
     kind: str
     text: str
@@ -46,19 +46,21 @@ class Node:
     """Names in the same workflow."""
     environment: str | None
     when: frozenset[str]
-    """What its condition asks: `output` of another job, `schedule` switched on, `always`."""
+    """What its condition asks: `output` of another job, `schedule` switched on, `always`, no fork's `own branch`."""
     minutes: int | None
     machine: str
     condition: str | None = None
     """As it is written."""
     permissions: tuple[tuple[str, str], ...] = ()
     """GitHub: of its token."""
+    env: tuple[tuple[str, str], ...] = ()
+    """GitHub: of all its steps, as it is written."""
 
     def alike(self) -> Node:
         """Without what cannot be equal."""
         alike = [command.alike() for command in self.commands]
         commands = tuple(Command(kind=kind, text=text, when=when) for kind, text, when in alike)
-        return replace(self, commands=commands, condition=None, permissions=())
+        return replace(self, commands=commands, condition=None, permissions=(), env=())
 
 
 Graph = dict[str, dict[str, Node]]
@@ -94,6 +96,7 @@ def when_of_job(condition: str | None) -> frozenset[str]:
         "always": "always()" in text,
         "output": bool(re.search(r"needs\.[\w.-]*outputs|[dD]ependencies\.[\w.]*outputs", text)),
         "schedule": "GATEHOUSE_SCHEDULE" in text,
+        "own branch": bool(re.search(r"head\.repo\.full_name == github\.repository|System\.PullRequest\.IsFork", text)),
     }
     return frozenset(word for word, holds in found.items() if holds)
 
