@@ -15,6 +15,7 @@ PIPELINES = {
     "training": "a point-in-time training set into a registered version",
     "inference": "the champion's predictions into the inference log",
     "monitoring": "counts, drift and accuracy into the metrics table and a page",
+    "mirror": "source tables into a masked sample, for environments with `source: mirror`",
     "daily": "all but training, in this order; inference and monitoring only where there is a champion",
     "all": "the five of them in this order; inference and monitoring only where there is a champion",
 }

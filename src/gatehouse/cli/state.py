@@ -120,8 +120,11 @@ def _scope(where: Place, env: str) -> Scope:
     from gatehouse.state.archive import Scope
 
     own = where.settings.environment(env)
-    read = [where.settings.environment(own.sources_from)] if own.sources_from else []
-    return Scope(environment=env, places=tuple(f"{e.catalog}.{e.db_schema}" for e in (own, *read)))
+    places = [own.place, *([own.mirror] if where.settings.environments.is_mirrored(env) else [])]
+    if own.sources_from:
+        read = where.settings.environment(own.sources_from)
+        places += [read.place, *([read.mirror] if own.source == "mirror" else [])]
+    return Scope(environment=env, places=tuple(".".join(place) for place in places))
 
 
 def _ref(where: Place, env: str) -> PointerRef:

@@ -124,13 +124,14 @@ class World:
                 remedy="Give both environments the same `platform` in conf/environments.yml.",
             )
         mine = [environment.place]
+        mirrored = [environment.mirror] if settings.environments.is_mirrored(env) else []
         return Context(
             project=self.project,
             settings=settings,
             name=env,
             environment=environment,
             spark=self.spark,
-            tables=platform.tables(self.spark, writable=mine),
+            tables=platform.tables(self.spark, writable=[*mine, *mirrored]),
             tracking=platform.tracking(environment.place, self.project.name),
             registry=platform.registry(writable=mine),
             platform=platform,

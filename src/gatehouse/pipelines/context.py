@@ -56,9 +56,16 @@ class Context:
         return self._named(self.environment, table)
 
     def source(self, table: str) -> TableName:
-        """A source table: this environment's, or that of the environment it reads its sources from."""
+        """A source table: this environment's, or that of the one it reads its sources from, live or mirrored."""
         origin = self.environment.sources_from
-        return self._named(self.settings.environment(origin) if origin else self.environment, table)
+        if origin is None:
+            return self.own(table)
+        environment = self.settings.environment(origin)
+        if self.environment.source == "mirror" and table in self.project.tables:
+            from gatehouse.lakehouse.table_types import TableName
+
+            return TableName(*environment.mirror, table)
+        return self._named(environment, table)
 
     @property
     def store(self) -> Store:

@@ -12,6 +12,7 @@ from gatehouse.pipelines.export import export, shown
 from gatehouse.pipelines.features import Refreshed, refresh
 from gatehouse.pipelines.inference import CHAMPION, Scored, infer, predictions_of
 from gatehouse.pipelines.ingest import Ingested, ingest
+from gatehouse.pipelines.mirror import mirror
 from gatehouse.pipelines.monitoring import Monitored, monitor
 from gatehouse.pipelines.training import Trained, train
 
@@ -24,6 +25,7 @@ class Results:
     """What each pipeline that ran has done; None or empty for those that did not."""
 
     ingest: tuple[Ingested, ...] = ()
+    mirror: tuple[Ingested, ...] = ()
     features: tuple[Refreshed, ...] = ()
     training: Trained | None = None
     inference: Scored | None = None
@@ -36,6 +38,7 @@ class Results:
         lines = [
             f"{i.table}: {i.inserted:,} new, {i.updated:,} changed, {i.quarantined:,} set aside" for i in self.ingest
         ]
+        lines += [f"{m.table} (mirror): {m.inserted:,} new, {m.updated:,} changed" for m in self.mirror]
         lines += [f"{r.table}: {r.rows:,} feature rows" for r in self.features]
         if self.training:
             lines += _training_lines(self.training)
@@ -56,6 +59,7 @@ def run_pipeline(
     several = pipeline in ("all", "daily")
     wanted = {"all": ORDER, "daily": tuple(p for p in ORDER if p != "training")}.get(pipeline, (pipeline,))
     ingested = ingest(context) if "ingest" in wanted else ()
+    mirrored = mirror(context) if "mirror" in wanted else ()
     refreshed = refresh(context) if "features" in wanted else ()
     trained = None
     if "training" in wanted:
@@ -77,6 +81,7 @@ def run_pipeline(
         report = write_report(context)
     return Results(
         ingest=ingested,
+        mirror=mirrored,
         features=refreshed,
         training=trained,
         inference=scored,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import requests
 from tests.unit.setup.conftest import Town
 from tests.unit.setup.servers import TOKEN
