@@ -31,15 +31,33 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Column:
-    """One column. Timestamps are UTC; a missing value is null, never NaN."""
+    """One column. Timestamps are UTC; a missing value is null, never NaN.
+
+    `sensitive`: developers who read a mirror get `mask` in its place, a Spark SQL expression over the row's columns
+    (None: null). Of equal values it should make equal ones, so that tables still join.
+    """
 
     name: str
     type: ColumnType
     description: str
     unit: str | None = None
     nullable: bool = True
+    sensitive: bool = False
+    mask: str | None = None
 
     def __post_init__(self) -> None:
+        if self.mask is not None and not self.sensitive:
+            raise ConfigurationError(
+                f"Column {self.name} has a mask and is not sensitive.",
+                why="A mirror would hold its values as they are, which nobody who wrote a mask expects.",
+                remedy="Add sensitive=True, or take the mask out.",
+            )
+        if self.sensitive and self.mask is None and not self.nullable:
+            raise ConfigurationError(
+                f"Column {self.name} is sensitive, is never null, and has no mask.",
+                why="Without a mask a mirror holds null in its place.",
+                remedy='Give it one, such as mask="substr(sha2(name, 256), 1, 16)".',
+            )
         if self.type not in get_args(ColumnType):
             raise ConfigurationError(
                 f"Column {self.name} has the type {self.type!r}.",
