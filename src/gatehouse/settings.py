@@ -47,6 +47,14 @@ class Replay(_Closed):
         return self
 
 
+class Serving(_Closed):
+    """An endpoint that answers with the champion."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", description="Of the endpoint.")
+    workload_size: str = Field(default="Small", description="Small, Medium or Large.")
+    scale_to_zero: bool = Field(default=True, description="Costs nothing, and answers late, when nobody asks.")
+
+
 class Environment(_Closed):
     """One environment: where it lives, what it reads, how much of the data it takes."""
 
@@ -90,6 +98,9 @@ class Environment(_Closed):
         default=None,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){2}$",
         description="On Databricks: volume of the environment's state and pages; null: gatehouse, in its schema.",
+    )
+    serving: Serving | None = Field(
+        default=None, description="On Databricks: an endpoint that every promotion and rollback brings up to date."
     )
     protected: bool = Field(default=False, description="`reset` refuses, and a person is asked, where this is true.")
 

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "clock": {"errors", "settings", "lakehouse"},
     "evaluation": {"errors", "project"},
     "project": {"errors", "evaluation"},
-    "lakehouse": {"errors", "project", "databricks"},
+    "lakehouse": {"errors", "progress", "project", "databricks"},
     "gates": {"errors", "settings", "evaluation", "project", "lakehouse"},
     "state": {"errors", "ci"},
     "databricks": {"errors", "progress", "code_version"},

@@ -35,6 +35,7 @@ _SECTIONS = {
         "reject": "Reject a judged version.",
         "promote": "Make an approved version the champion.",
         "rollback": "Go back to the last approved version that works, or to the code that was live before.",
+        "endpoint": "Give a judged version a share of an endpoint's requests.",
         "copy": "Take an approved version over from another environment: deploy the model, not the code.",
         "plan": "How many days of labels a margin needs.",
         "gate": "One gate by itself, and the gate's own test.",

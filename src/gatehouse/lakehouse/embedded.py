@@ -14,9 +14,13 @@ from gatehouse.lakehouse.store import FolderStore
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from gatehouse.lakehouse.landing import FolderLanding
+    from gatehouse.lakehouse.online import Wanted
     from gatehouse.lakehouse.registry_mlflow import MlflowRegistry
+    from gatehouse.lakehouse.table_types import TableName
     from gatehouse.lakehouse.tables import DeltaTables
     from gatehouse.lakehouse.tracking import Tracking
+    from gatehouse.progress import Progress
 
 
 class Embedded:
@@ -48,6 +52,12 @@ class Embedded:
 
         return DeltaTables(spark, installed_engine(), self.root, writable=writable)
 
+    def landing(self, spark: SparkSession, source: TableName) -> FolderLanding:
+        """See Platform."""
+        from gatehouse.lakehouse.landing import FolderLanding
+
+        return FolderLanding(spark, self.root / "landing" / source.table)
+
     def tracking(self, place: Schema, project: str) -> Tracking:
         """See Platform."""
         from gatehouse.lakehouse.tracking import open_tracking
@@ -61,6 +71,9 @@ class Embedded:
 
         address = prepare(self.root)
         return MlflowRegistry(address, address, root=self.root, writable=writable)
+
+    def online(self, model: str, place: Schema, wanted: Wanted | None, progress: Progress) -> None:
+        """See Platform. There is none: `mlflow models serve` is one by hand."""
 
     def has_schema(self, place: Schema) -> bool:
         """See Platform. File systems do not agree on capitals."""

@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
+    from gatehouse.lakehouse.online import Online, Wanted
     from gatehouse.lakehouse.registry import ModelRegistry
     from gatehouse.lakehouse.store import Store
     from gatehouse.lakehouse.table_port import Tables
+    from gatehouse.lakehouse.table_types import TableName
     from gatehouse.lakehouse.tracking import Tracking
+    from gatehouse.progress import Progress
+    from gatehouse.project import Landing
 
 
 class Platform(Protocol):
@@ -50,11 +54,17 @@ class Platform(Protocol):
     def tables(self, spark: SparkSession, *, writable: Collection[Schema]) -> Tables:
         """The tables, with the right to write some schemas."""
 
+    def landing(self, spark: SparkSession, source: TableName) -> Landing:
+        """Where the raw files of a source table land."""
+
     def tracking(self, place: Schema, project: str) -> Tracking:
         """The runs of a project in a schema, and the registry beside them."""
 
     def registry(self, *, writable: Collection[Schema]) -> ModelRegistry:
         """The model registry alone."""
+
+    def online(self, model: str, place: Schema, wanted: Wanted | None, progress: Progress) -> Online | None:
+        """The endpoint that serves a model; None where none is wanted, or the platform has none."""
 
     def has_schema(self, place: Schema) -> bool:
         """Whether there is such a schema, in any capitals."""

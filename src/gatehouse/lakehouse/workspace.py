@@ -22,9 +22,14 @@ from gatehouse.lakehouse.session import inside_a_job
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from gatehouse.databricks.serving import Rows, Serving
+    from gatehouse.lakehouse.auto_loader import AutoLoader
+    from gatehouse.lakehouse.online import Asked, Online, Wanted
     from gatehouse.lakehouse.registry_mlflow import MlflowRegistry
+    from gatehouse.lakehouse.table_types import TableName
     from gatehouse.lakehouse.tracking import Tracking
     from gatehouse.lakehouse.unity_tables import UnityTables
+    from gatehouse.progress import Progress
 
 TRACKING, REGISTRY = "databricks", "databricks-uc"
 _BAD_REQUEST, _NOT_FOUND, _CONFLICT = 400, 404, 409
@@ -128,6 +133,12 @@ class WorkspacePlatform:
 
         return UnityTables(spark, writable=writable)
 
+    def landing(self, spark: SparkSession, source: TableName) -> AutoLoader:
+        """See Platform."""
+        from gatehouse.lakehouse.auto_loader import AutoLoader
+
+        return AutoLoader(spark, source)
+
     def tracking(self, place: Schema, project: str) -> Tracking:
         """See Platform."""
         from gatehouse.lakehouse.tracking import Tracking
@@ -141,6 +152,25 @@ class WorkspacePlatform:
         from gatehouse.lakehouse.registry_mlflow import MlflowRegistry
 
         return MlflowRegistry(TRACKING, REGISTRY, root=self.root, writable=writable)
+
+    def online(self, model: str, place: Schema, wanted: Wanted | None, progress: Progress) -> Online | None:
+        """See Platform. Requests and answers go into tables of the same schema."""
+        if wanted is None:
+            return None
+        from gatehouse.databricks.endpoint import Endpoint, InferenceTable
+        from gatehouse.databricks.serving import Serving
+
+        catalog, schema = place
+        endpoint = Endpoint(
+            name=wanted.name,
+            model=model,
+            project=wanted.project,
+            env=wanted.env,
+            inference_table=InferenceTable(catalog=catalog, schema=schema, prefix=wanted.name.replace("-", "_")),
+            workload_size=wanted.workload_size,
+            scale_to_zero=wanted.scale_to_zero,
+        )
+        return _Endpoint(Serving(self._workspace, endpoint, progress=progress))
 
     def has_schema(self, place: Schema) -> bool:
         """See Platform."""
@@ -189,3 +219,24 @@ class WorkspacePlatform:
     @cached_property
     def _workspace(self) -> Workspace:
         return open_workspace()
+
+
+class _Endpoint:
+    """See Online."""
+
+    def __init__(self, serving: Serving) -> None:
+        self._serving = serving
+
+    def serve(self, version: str, asked: Asked) -> str:
+        """See Online."""
+        return self._serving.serve(version, _rows(asked)).address
+
+    def split(self, champion: str, challenger: str, percent: int, asked: Asked) -> str:
+        """See Online."""
+        return self._serving.split(champion, challenger, percent, _rows(asked)).address
+
+
+def _rows(asked: Asked) -> Rows:
+    from gatehouse.databricks.serving import Rows
+
+    return Rows(columns=asked.columns, data=asked.data, answers=asked.answers)

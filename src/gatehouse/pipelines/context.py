@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gatehouse.code_version import CodeVersion
     from gatehouse.gates.policy import Policy
     from gatehouse.lakehouse.audit import AuditLog
+    from gatehouse.lakehouse.online import Online
     from gatehouse.lakehouse.platform import Platform
     from gatehouse.lakehouse.registry import ModelRegistry
     from gatehouse.lakehouse.store import Store
@@ -71,6 +72,15 @@ class Context:
     def store(self) -> Store:
         """What this environment keeps beside its tables."""
         return self.platform.store
+
+    @property
+    def online(self) -> Online | None:
+        """The endpoint that this environment's champion answers on; None: it has none."""
+        from gatehouse.lakehouse.online import Wanted
+
+        asked = self.environment.serving
+        wanted = Wanted(project=self.project.name, env=self.name, **asked.model_dump()) if asked else None
+        return self.platform.online(self.model, self.environment.place, wanted, self.progress)
 
     @property
     def now(self) -> datetime:

@@ -234,6 +234,7 @@ def _rescore(context: Context, elsewhere: Elsewhere, champion: Version) -> Resco
             "replay": None,
             "search": False,
             "protected": False,
+            "serving": None,
         }
     )
     with ephemeral_schema(

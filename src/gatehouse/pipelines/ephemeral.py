@@ -214,7 +214,7 @@ def _moved(settings: Settings, wanted: Wanted) -> Environment:
             )
     # What is rehearsed goes by --as-of, and proposes no options: those would lie outside the schema.
     aside = {"db_schema": wanted.schema, "volume": environment.keeps, "clock": "now", "replay": None, "search": False}
-    return environment.model_copy(update=aside)
+    return environment.model_copy(update={**aside, "serving": None})
 
 
 def _nearest(name: str) -> str:

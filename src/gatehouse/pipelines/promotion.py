@@ -21,7 +21,7 @@ from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.decisions import find
 from gatehouse.pipelines.judges import judges
 from gatehouse.pipelines.pages import publish
-from gatehouse.pipelines.smoke import smoke_test
+from gatehouse.pipelines.smoke import ServedTest, SmokeTest
 
 if TYPE_CHECKING:
     from gatehouse.lakehouse.registry import Version
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def gatekeeper(context: Context) -> Gatekeeper:
     """Who moves this environment's aliases."""
-    return Gatekeeper(context.registry, context.audit, context.model, store=context.store, smoke=smoke_test(context))
+    return Gatekeeper(context.registry, context.audit, context.model, store=context.store, smoke=ServedTest(context))
 
 
 def promote(
@@ -162,7 +162,7 @@ def _refuse_replayed_otherwise(record: DecisionRecord) -> None:
 
 def _still_stands(context: Context) -> Callable[[Live], str | None]:
     """Whether it is what was approved, nobody has rejected it since, and it works. What is wrong, or None."""
-    smoke = smoke_test(context)
+    smoke = SmokeTest(context)
     rejected = {d.version: d.approver.name for d in decisions(context) if d.decision is Decision.REJECT}
 
     def test(live: Live) -> str | None:
