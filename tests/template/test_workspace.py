@@ -134,6 +134,28 @@ def test_a_bundle_s_grants_replace_those_before(admin: WorkspaceClient, schema: 
     ]
 
 
+def test_grants_that_only_sql_can_give(admin: WorkspaceClient, dora: WorkspaceClient, schema: str) -> None:
+    def run(client: WorkspaceClient, statement: str) -> list[list[str]]:
+        answer = client.statement_execution.execute_statement(statement, "any")
+        return (answer.result and answer.result.data_array) or []
+
+    with pytest.raises(PermissionDenied):
+        run(dora, f"GRANT CREATE MODEL VERSION ON SCHEMA {schema} TO `{PEOPLE}`")
+    run(admin, f"GRANT CREATE MODEL VERSION ON SCHEMA `dev`.`{schema[4:]}` TO `{PEOPLE}`")
+    shown = run(admin, f"SHOW GRANTS `{PEOPLE}` ON SCHEMA {schema}")
+    assert shown == [[PEOPLE, "CREATE MODEL VERSION", "SCHEMA", schema]]
+    run(admin, f"REVOKE CREATE MODEL VERSION ON SCHEMA {schema} FROM `{PEOPLE}`")
+    assert run(admin, f"SHOW GRANTS `{PEOPLE}` ON SCHEMA {schema}") == []
+
+
+def test_whoever_keeps_schemas_too_is_told_of_each(workspace: Workspace, admin: WorkspaceClient, schema: str) -> None:
+    told: list[tuple[str, bool]] = []
+    workspace.on_schema(lambda name, there: told.append((name, there)))
+    admin.schemas.create(f"{schema[4:]}_told", "dev")
+    admin.schemas.delete(f"{schema}_told")
+    assert told == [(f"{schema}_told", True), (f"{schema}_told", False)]
+
+
 # MLflow
 
 

@@ -32,8 +32,9 @@ Not faithful:
 - Dependencies of a task other than wheels are taken to be in the runtime, whatever version they ask for. Wheels with
   compiled parts or data files are refused. Clusters are not made; a job cluster's settings are kept and not looked at.
 - `sys.exit()` fails a wheel task with any code, which the documentation only warns of.
-- Tables of Spark are not those of minilake's SQL. A monitor does not ask whether its table exists. Dashboards, alerts
-  and monitors are kept, not run. Schedules and file triggers do not fire by themselves: `workspace.jobs.start(..)`.
+- Tables of Spark are not those of minilake's SQL, and its schemas are its own (`workspace.on_schema(..)` links them).
+  A monitor does not ask whether its table exists. Dashboards, alerts and monitors are kept, not run. Schedules and
+  file triggers do not fire by themselves: `workspace.jobs.start(..)`.
 - Permissions on experiments, dashboards, alerts, warehouses and folders are kept, not enforced, like grants on tables.
 - Task kinds other than the two, the workspace's own model registry, prompts: 501, and an error at the end.
 """
@@ -44,7 +45,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -63,6 +64,7 @@ from tests.template.harness.workspace.registry import Registry
 from tests.template.harness.workspace.registry_uc import RegistryOfSdk
 from tests.template.harness.workspace.runs import Runs
 from tests.template.harness.workspace.serving import Serving
+from tests.template.harness.workspace.sql_grants import SqlGrants
 from tests.template.harness.workspace.tracking import Tracking
 from tests.template.harness.workspace.unity import Unity
 from tests.template.harness.workspace.wheel_task import Runtime
@@ -113,6 +115,7 @@ class Workspace:
                 RegistryOfSdk(self.registry),
             ),
             *(self.jobs, self.serving, self.objects, self._tracking, Imports(self._lake)),
+            SqlGrants(self._lake, self.unity),
         ):
             part.teach(self._front)
 
@@ -181,6 +184,11 @@ class Workspace:
     def govern(self, tag: str, *, values: set[str], assigned_by: set[str]) -> None:
         """Makes a tag of models governed: these values only, set by these principals (groups too) only."""
         self.registry.govern(tag, values=values, assigned_by=assigned_by)
+
+    def on_schema(self, told: Callable[[str, bool], None]) -> None:
+        """Calls `told(full name, True)` when a schema was made, with False when one was dropped: a Spark server has
+        catalogs of its own, in which nothing else would make it."""
+        self.unity.told.append(told)
 
     def fail(
         self,

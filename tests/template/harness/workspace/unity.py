@@ -34,6 +34,7 @@ class Unity:
     def __init__(self, lake: Child, identities: Identities) -> None:
         self._lake, self._identities = lake, identities
         self.owners: dict[str, str] = {}
+        self.told: list[Callable[[str, bool], None]] = []  # of each schema that comes or goes
 
     def teach(self, front: Front) -> None:
         for kind in _MAKES:
@@ -92,9 +93,14 @@ class Unity:
             reply = self._lake.passed_on(request)
             if reply.status == 200:
                 self.owners[".".join([*above, body["name"]])] = request.caller
+                self._tell(kind, ".".join([*above, body["name"]]), there=True)
             return self._owned(reply)
 
         return make
+
+    def _tell(self, kind: str, name: str, *, there: bool) -> None:
+        for told in self.told if kind == "schemas" else ():
+            told(name, there)
 
     def _existing(self, kind: str) -> Callable[[Request], Reply]:
         def answer(request: Request) -> Reply:
@@ -106,6 +112,7 @@ class Unity:
                 self.owners[name] = request.json()["owner"]
             if reply.status == 200 and request.method == "DELETE":
                 self.owners.pop(name, None)
+                self._tell(kind, name, there=False)
             return self._owned(reply)
 
         return answer
