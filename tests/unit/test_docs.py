@@ -17,12 +17,13 @@ from gatehouse.cli import group
 from gatehouse.cli.reference import reference
 from gatehouse.gates.policy import Policy
 from gatehouse.settings import FILES
+from gatehouse.setup.answers import SetupFile
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     page for pattern in ("*.md", "docs/*.md", "examples/*/*.md", "bench/*.md") for page in ROOT.glob(pattern)
 )
-CONFIGURATION: dict[str, type[BaseModel]] = {**FILES, "promotion": Policy}
+CONFIGURATION: dict[str, type[BaseModel]] = {**FILES, "promotion": Policy, "setup": SetupFile}
 A_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 LINK = re.compile(r"\]\(([^()\s]+)\)")

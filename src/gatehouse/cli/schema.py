@@ -17,8 +17,9 @@ def command(file: str | None) -> None:
 
     from gatehouse.gates.policy import Policy
     from gatehouse.settings import FILES
+    from gatehouse.setup.answers import SetupFile
 
-    known: dict[str, type[BaseModel]] = {**FILES, "promotion": Policy}
+    known: dict[str, type[BaseModel]] = {**FILES, "promotion": Policy, "setup": SetupFile}
 
     if file is not None and file.removesuffix(".yml") not in known:
         raise UsageError(f"There is no configuration file {file!r}.", remedy=f"Choose from: {', '.join(known)}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import unquote
 
 from gatehouse.ci.answer import Answer
 from gatehouse.ci.azure_approval import APPROVAL_CHECK, VERSION, find_environment
@@ -130,7 +131,7 @@ class AzureSide:
     def _variables(self, resource: Resource, has: dict[str, str]) -> dict[str, Any]:
         name = resource.at["group"]
         values = {**has, **{k: str(v) for k, v in resource.wants.items()}}
-        reference = {"name": name, "projectReference": {"id": self._project_id(), "name": self._project}}
+        reference = {"name": name, "projectReference": {"id": self._project_id(), "name": unquote(self._project)}}
         return {
             "name": name,
             "description": "Made by gatehouse setup.",

@@ -63,7 +63,7 @@ def azure_subjects(
             continue
         found[principal] = tuple(
             Subject(
-                name=f"{principal}-{pipeline}-azure",
+                name=f"{pipeline}-azure",
                 issuer=f"{AZURE_ISSUER}/{identifier}",
                 subject=f"p://{name}/{unquote(project)}/{pipeline}",
                 audiences=frozenset({AZURE_AUDIENCE}),
