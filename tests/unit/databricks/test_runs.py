@@ -472,6 +472,12 @@ def test_the_last_run_is_repaired_where_the_caller_wants_it(
 
 
 @pytest.mark.usefixtures("failed")
+def test_the_failure_of_before_is_not_taken_for_the_repairs_own(run: Callable[..., Any], jobs: JobsApi) -> None:
+    jobs.runs[700].stale = 2
+    assert run(given={"as_of": "2013-07-01"}, repair=True).run_id == 700
+
+
+@pytest.mark.usefixtures("failed")
 def test_nothing_is_repaired_that_nobody_asked_for(run: Callable[..., Any]) -> None:
     assert run(given={"as_of": "2013-07-01"}).run_id == 701
 
