@@ -53,7 +53,7 @@ def command(found: dict[str, Path | None], env: str, once: bool, remove: bool, s
     from gatehouse.cli.world import load_project, make_folder, place
     from gatehouse.lakehouse.mlflow_database import prepare
     from gatehouse.lakehouse.registry_mlflow import MlflowRegistry
-    from gatehouse.lakehouse.webhooks import remove_webhook
+    from gatehouse.lakehouse.webhooks import remove_webhook, webhook_settings
     from gatehouse.listening.keys import keys_in
     from gatehouse.listening.queue import Queue, State
 
@@ -65,7 +65,8 @@ def command(found: dict[str, Path | None], env: str, once: bool, remove: bool, s
     model = f"{environment.catalog}.{environment.db_schema}.{load_project(where.settings).name}"
     with queue.alone(), _ended_by_sigterm():
         keys = keys_in(queue.folder)
-        os.environ["MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY"] = keys.encryption  # MLflow reads it when it is imported
+        if remove:  # it is MLflow's own code that lists webhooks here, and reads their secrets
+            os.environ.update(webhook_settings(keys.encryption))
         address = prepare(where.root)
         if remove:
             number = remove_webhook(address, (environment.catalog, environment.db_schema))
@@ -75,9 +76,10 @@ def command(found: dict[str, Path | None], env: str, once: bool, remove: bool, s
         desk = _Desk(where=where, env=env, model=model, queue=queue, registry=registry)
         if not once:
             desk.listen(keys, given=server, port=port)
+        before = {entry.id for entry in queue.entries(State.FAILED)}
         desk.catch_up()
         desk.worker.round()
-        stuck = [f"version {e.version} {e.note}" for e in queue.entries(State.FAILED)]
+        stuck = [f"version {e.version} {e.note}" for e in queue.entries(State.FAILED) if e.id not in before]
     if stuck:
         raise EvaluationError(
             f"{'; '.join(stuck)}.",

@@ -165,7 +165,6 @@ def test_from_a_new_version_to_the_champion_through_a_killed_listener(checkout: 
     assert checkout.run("listen", "--env", "prod")[0] == 3
     assert checkout.run("listen", "--env", "prod", "--remove") == (0, "The webhook of prod is removed.\n")
     assert registered_webhook(checkout.root, PLACE) is None
-    assert checkout.judge_line()[0] == "ok"
 
 
 def unsigned(address: str) -> int:
