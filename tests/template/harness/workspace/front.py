@@ -108,7 +108,7 @@ class Front:
         for method, pattern, handler in self._routes:
             found = pattern.fullmatch(request.path) if method in (request.method, "*") else None
             if found:
-                parts = {name: unquote(part) for name, part in found.groupdict().items()}
+                parts = found.groupdict()
                 given = handler(_with(request, caller, parts))
                 return given if isinstance(given, Reply) else Reply(json={} if given is None else given)
         reply = self._fallback(_with(request, caller, {}))
