@@ -104,14 +104,13 @@ def _azure(name: str, file: EnvironmentsFile, answers: SetupFile, known: Known) 
             waits_for="" if answers.reviewers else "who approves, as `reviewers` in conf/setup.yml",
             by_hand=f"{page} > {name} > Approvals and checks > Approvals",
         )
-    else:
-        yield Resource(
-            kind=Kind.CHECK,
-            name=f"lock of {name}",
-            at={"environment": name, "type": "lock"},
-            needs=(f"{Kind.ENVIRONMENT} {name}",),
-            by_hand=f"{page} > {name} > Approvals and checks > Exclusive lock",
-        )
+    yield Resource(
+        kind=Kind.CHECK,
+        name=f"lock of {name}",
+        at={"environment": name, "type": "lock"},
+        needs=(f"{Kind.ENVIRONMENT} {name}",),
+        by_hand=f"{page} > {name} > Approvals and checks > Exclusive lock",
+    )
     variables = tuple(_variables(name, file, answers, known))
     if variables:
         missing = next((lacks for _, _, lacks in variables if lacks), "")

@@ -77,13 +77,16 @@ def test_everything_is_made_once(session: Session, azure: Azure) -> None:
     apply(session)
 
     assert sorted(azure.environments.values()) == ["prod", "prod-approval", "staging"]
-    named = {azure.environments[int(c["resource"]["id"])]: c for c in azure.checks.values()}
-    assert {name: c["type"]["id"].casefold() for name, c in named.items()} == {
-        "prod": LOCK_CHECK,
-        "staging": LOCK_CHECK,
-        "prod-approval": APPROVAL_CHECK,
+    kinds = {"lock": LOCK_CHECK, "approval": APPROVAL_CHECK}
+    named = {
+        (azure.environments[int(check["resource"]["id"])], kind): check
+        for check in azure.checks.values()
+        for kind, number in kinds.items()
+        if check["type"]["id"].casefold() == number
     }
-    settings = named["prod-approval"]["settings"]
+    locks = {("prod", "lock"), ("staging", "lock"), ("prod-approval", "lock")}
+    assert set(named) == {*locks, ("prod-approval", "approval")}
+    settings = named["prod-approval", "approval"]["settings"]
     assert (settings["approvers"], settings["requesterCannotBeApprover"]) == ([{"id": PEOPLE[0]}], True)
     groups = {g["name"]: {k: v["value"] for k, v in g["variables"].items()} for g in azure.groups.values()}
     assert groups["gatehouse-prod"] == {"DATABRICKS_HOST": "https://w.example.org", "DATABRICKS_CLIENT_ID": "app-1"}
