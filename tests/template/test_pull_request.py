@@ -21,11 +21,11 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="jobs run in bash on thi
 COMMANDS = ["make lint", "make test-jvm", "gatehouse rehearse --env staging --schema pr_12"]
 
 
-def recorded(folder: Path, programs: Path, failing: str) -> Path:
+def recorded(folder: Path, programs: Path, failing: str, beside: str = "") -> Path:
     """Puts `make` and `gatehouse` in front that only write down how they were called; the file they write to."""
     log = folder / "calls"
     log.touch()
-    gatehouse = write_recorder(folder / "recorders", "gatehouse", log, failing=failing)
+    gatehouse = write_recorder(folder / "recorders", "gatehouse", log, failing=failing, beside=beside)
     make = write_recorder(folder / "recorders", "make", log, failing=failing)
     write_make(programs, gatehouse, recorder=make)
     return log
@@ -53,7 +53,8 @@ def planned(graph: Graph) -> dict[str, list[str]]:
 
 def spelled(plan: dict[str, list[str]]) -> dict[str, list[str]]:
     """With the number of the pull request."""
-    number = {"$NUMBER": "12", "${SYSTEM_PULLREQUEST_PULLREQUESTID:-$BUILD_BUILDID}": "12"}
+    names = ("$NUMBER", "${SYSTEM_PULLREQUEST_PULLREQUESTID:-$BUILD_BUILDID}", "$SYSTEM_PULLREQUEST_PULLREQUESTID")
+    number = dict.fromkeys(names, "12")
     for old, new in number.items():
         plan = {job: [call.replace(old, new) for call in calls] for job, calls in plan.items()}
     return plan
@@ -73,7 +74,7 @@ def test_on_github_every_command_runs_in_its_order_and_one_that_fails_makes_the_
     failed = [job for job, commands in plan.items() if failing in commands]
     assert calls == plan if not failed or failing.startswith("gatehouse") else set(calls) == set(plan)
     results = {job.replace("-", "_"): result for job, result in finished.ran.jobs.items()}
-    expected = {job: "failure" if job in failed else "success" for job in plan}
+    expected = {job: "failure" if job in failed else "success" for job in plan} | {"workspace": "skipped"}
     assert results == expected | {"pass": "failure" if failing else "success"}
     assert finished.conclusion == ("failure" if failing else "success")
 
@@ -114,3 +115,67 @@ def test_the_comment_is_tried_for_branches_of_the_repository_and_not_for_forks(t
         hub.pull_request("bert", 13, head="theirs", fork=True)
     comments = [line for line in log.read_text("utf-8").splitlines() if "gatehouse comment" in line]
     assert comments == ["rehearsal: gatehouse comment --pull-request 12 .lakehouse/report/rehearsal.md"]
+
+
+WHO = " by ${DATABRICKS_AUTH_TYPE:-nobody} $DATABRICKS_CLIENT_ID at ${DATABRICKS_HOST:-home} with ${ENGINE:-sail}"
+SOMEBODY = {"DATABRICKS_HOST": "https://staging.example", "DATABRICKS_CLIENT_ID": "pull-requests"}
+
+
+def in_the_workspace(log: Path, *jobs: str) -> list[str]:
+    return [line for line in log.read_text("utf-8").splitlines() if line.split(": gatehouse")[0] in jobs]
+
+
+def test_on_github_a_branch_of_ours_is_rehearsed_in_the_workspace_too_and_a_forks_is_not(tmp_path: Path) -> None:
+    with GitHub(tmp_path, variables={"GATEHOUSE_WORKSPACE": "yes", **SOMEBODY}).open() as hub:
+        log = recorded(tmp_path, hub.programs, "", WHO)
+        shutil.copytree(ROOT / ".github", hub.work / ".github")
+        hub.commit("anna", "Workflows")
+        hub.protect("pull-request")
+        (ours,) = hub.pull_request("anna", 12)
+        (theirs,) = hub.pull_request("bert", 13, head="theirs", fork=True)
+        closed = [run for finished in (ours, theirs) for run in hub.close("anna", finished)]
+
+    who = " by github-oidc pull-requests at https://staging.example with databricks"
+    assert [line for line in in_the_workspace(log, "workspace", "sweep") if "gatehouse" in line] == [
+        f"workspace: gatehouse sweep --env staging{who}",
+        f"workspace: gatehouse rehearse --env staging --schema pr_12{who}",
+        f"sweep: gatehouse sweep --env staging --schema pr_12{who}",
+    ]
+    assert {line.partition(" by ")[2] for line in in_the_workspace(log, "rehearsal")} == {"nobody  at home with sail"}
+    assert [run.ran.jobs["workspace"] for run in (ours, theirs)] == ["success", "skipped"]
+    assert [run.ran.jobs["pass"] for run in (ours, theirs)] == ["success", "success"]
+    assert [(run.run.workflow, run.ran.jobs["sweep"]) for run in closed] == [
+        ("pull-request-closed.yml", "success"),
+        ("pull-request-closed.yml", "skipped"),
+    ]
+
+
+def test_on_github_a_rehearsal_that_fails_in_the_workspace_fails_the_required_job(tmp_path: Path) -> None:
+    with GitHub(tmp_path, variables={"GATEHOUSE_WORKSPACE": "yes"}).open() as hub:
+        recorded(tmp_path, hub.programs, "gatehouse sweep --env staging")
+        shutil.copytree(ROOT / ".github", hub.work / ".github")
+        hub.commit("anna", "Workflows")
+        hub.protect("pull-request")
+        (finished,) = hub.pull_request("anna", 12)
+    assert {"workspace": "failure", "rehearsal": "success", "pass": "failure"}.items() <= finished.ran.jobs.items()
+
+
+def test_on_azure_a_branch_of_ours_is_rehearsed_in_the_workspace_too_and_a_forks_is_not(tmp_path: Path) -> None:
+    groups = {"gatehouse-pull-request": SOMEBODY}
+    project = AzureDevOps(tmp_path, variables={"GATEHOUSE_WORKSPACE": "yes"}, groups=groups)
+    with project.open():
+        log = recorded(tmp_path, project.programs, "", f"{WHO} ${{SYSTEM_ACCESSTOKEN:+with the token}}")
+        shutil.copytree(ROOT / ".azure-pipelines", project.work / ".azure-pipelines")
+        project.commit("anna", "Pipelines")
+        project.protect("pull-request")
+        (ours,) = project.pull_request("anna", 12)
+        (theirs,) = project.pull_request("bert", 13, head="theirs", fork=True)
+
+    who = " by azure-devops-oidc pull-requests at https://staging.example with databricks with the token"
+    assert [line for line in in_the_workspace(log, "workspace") if "gatehouse" in line] == [
+        f"workspace: gatehouse sweep --env staging{who}",
+        f"workspace: gatehouse rehearse --env staging --schema pr_12{who}",
+    ]
+    assert {line.partition(" by ")[2] for line in in_the_workspace(log, "rehearsal")} == {"nobody  at home with sail "}
+    assert [build.jobs["workspace"] for build in (ours, theirs)] == ["Succeeded", "Skipped"]
+    assert [build.result for build in (ours, theirs)] == ["succeeded", "succeeded"]

@@ -36,7 +36,7 @@ GRAPHS = {
 ONLY_ON_GITHUB = {
     ("pull-request", "pass"): "branch protection requires jobs; a branch policy of Azure requires the whole run",
     ("release", "pass"): "as above",
-    ("release", "publish"): "releases beside tags are GitHub's; on Azure the artefact `decision` is what stays",
+    ("release", "publish"): "releases beside tags are GitHub's; on Azure the artefact `decision-1` is what stays",
     (
         "pull-request-closed",
         "sweep",

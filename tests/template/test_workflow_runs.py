@@ -99,6 +99,59 @@ def test_a_tag_runs_every_command_of_a_release_in_order(tmp_path: Path, provider
     assert CUT_OFF.items() <= here.calls.verbs().items()
 
 
+HOST = "https://prod.example"
+
+
+@PROVIDERS
+def test_with_a_workspace_each_environment_is_somebody_there_and_the_rest_is_nobody(
+    tmp_path: Path, provider: str
+) -> None:
+    with place(tmp_path, provider) as here:
+        here.hub.variables["GATEHOUSE_WORKSPACE"] = "yes"
+        if isinstance(here.hub, GitHub):  # variables of environments: the harness has those of repositories only
+            here.hub.variables |= {"DATABRICKS_HOST": HOST, "DATABRICKS_CLIENT_ID": "somebody"}
+        else:
+            for name in ("prod", "prod-approval"):
+                here.hub.groups[f"gatehouse-{name}"] = {"DATABRICKS_HOST": HOST, "DATABRICKS_CLIENT_ID": name}
+            curl = here.hub.programs / "curl"
+            curl.write_text("#!/bin/sh\necho true\n", encoding="utf-8")
+            curl.chmod(0o755)
+        assert ended(here.tag("v1.0.0")) == "good"
+    assert here.calls.verbs() == planned(provider, "release")
+    kind, who = (
+        ("github-oidc", ["somebody"] * 2) if provider == "github" else ("azure-devops-oidc", ["prod", "prod-approval"])
+    )
+    assert here.calls.identities() == {
+        "tested": {("", "", "", "")} if provider == "azure" else {("",) * 4},
+        "candidate": {(HOST, who[0], kind, "databricks")},
+        "promote": {(HOST, who[1], kind, "databricks")},
+    }
+
+
+@PROVIDERS
+@pytest.mark.parametrize("failing", ["promote", "state point"])
+def test_failed_jobs_alone_are_run_again_and_go_on_with_what_the_others_said(
+    tmp_path: Path, provider: str, failing: str
+) -> None:
+    with place(tmp_path, provider, failing=["promote", *failing.split()]) as here:
+        run = here.tag("v1.0.0")
+        assert ended(run) == "bad"
+        assert list(here.calls.verbs()) == ["tested", "candidate", "promote"]
+        scripted_gatehouse(tmp_path / "scripted")  # whatever was wrong is over
+        here.calls.log.write_text("", encoding="utf-8")
+        if isinstance(here.hub, GitHub):
+            assert isinstance(run, Finished)
+            again: Finished | Build = here.hub.again(run, "anna", failed_only=True)
+            assert [release.tag for release in here.hub.api.releases] == ["v1.0.0"]
+        else:
+            assert isinstance(run, Build)
+            again = here.hub.again(run, failed_only=True)
+        assert ended(again) == "good", again
+    assert here.calls.verbs() == {"promote": CUT_OFF["promote"]}
+    (approve,) = [words for words in here.calls.by_job()["promote"] if words[0] == "approve"]
+    assert approve[1] == "7"
+
+
 @PROVIDERS
 @pytest.mark.parametrize("verdict", ["hold", "insufficient_evidence", "", "Promote!"])
 def test_only_the_verdict_promote_opens_the_way(tmp_path: Path, provider: str, verdict: str) -> None:

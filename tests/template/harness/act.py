@@ -28,6 +28,8 @@ class Ran:
     """`success`, `failure`, or `skipped` by job; of a called workflow `caller/job`; of a matrix the worst."""
     steps: list[tuple[str, str, str]] = field(default_factory=list)
     """Job, name or command, result: in the order in which they ended."""
+    outputs: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    """What steps with an id said, by job and id."""
     summary: str = ""
     log: str = ""
 
@@ -114,6 +116,8 @@ def _followed(process: subprocess.Popen[str], request: Request) -> Ran:
 def _take(line: dict[str, Any], job: str, ran: Ran) -> None:
     if line.get("command") == "summary":
         ran.summary += line["content"]
+    elif line.get("command") == "set-output" and len(line["stepID"]) == 1:
+        ran.outputs.setdefault(job, {}).setdefault(line["stepID"][0], {})[line["name"]] = line["arg"]
     elif line.get("raw_output"):
         ran.log += f"[{job}] {line['msg']}"
     elif "jobResult" in line:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.template.harness.azure_api import AzureApi
@@ -144,13 +145,14 @@ class AzureDevOps:
         ]
         return self._all(started, "Schedule", "refs/heads/main", sha, by)
 
-    def again(self, build: Build) -> Build:
-        """Runs all stages of a build once more."""
+    def again(self, build: Build, *, failed_only: bool = False) -> Build:
+        """Runs all stages of a build once more, or those that did not succeed."""
         build.attempt += 1
         build.waiting_for = None
-        build.stages.clear()
         build.jobs.clear()
-        self._executed(build)
+        done = [name for name, result in build.stages.items() if result == "Succeeded"] if failed_only else []
+        build.stages.clear()
+        self._executed(build, {name: self._told[build.id][name] for name in done})
         return build
 
     def _all(
@@ -192,7 +194,10 @@ class AzureDevOps:
             self.api.definition(name)
         return {name: parse(self.repository.git("show", f"{sha}:{path}")) for name, path in found.items()}
 
-    def _executed(self, build: Build) -> None:
+    _told: dict[int, dict[str, dict[str, dict[str, Any]]]] = field(default_factory=dict)
+    """Results and outputs of each job, by build and stage."""
+
+    def _executed(self, build: Build, done: Mapping[str, dict[str, dict[str, Any]]] = MappingProxyType({})) -> None:
         place = self.folder / "builds" / f"{build.id}-{build.attempt}"
         files = place / "files"
         self.repository.clone(files, build.sha, build.ref, "nowhere")
@@ -228,10 +233,12 @@ class AzureDevOps:
             groups=self.groups,
             agent=agent,
             opened=lambda stage, environment: self._opened(build, stage, environment),
+            done=done,
         )
         for stage in execution.pipeline.stages:
             self._record(build, "Stage", stage.name, None)
         result = execution.run()
+        self._told[build.id] = execution.told
         build.status = "completed"
         build.result = {"Succeeded": "succeeded", "Failed": "failed", "SucceededWithIssues": "partiallySucceeded"}[
             result

@@ -30,9 +30,11 @@ class Execution:
     """A machine for a job: how results call it, its variables."""
     opened: Callable[[Stage, str], bool]
     """Asks the checks of an environment before a stage begins."""
-    _results: dict[str, str] = field(default_factory=dict)
-    _jobs: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    done: Mapping[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    """Stages that succeeded in an earlier attempt, as `told` had them: they are not run again."""
+    told: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     """`{result, outputs}` by stage and job."""
+    _results: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> str:
         """The build's result: Succeeded, SucceededWithIssues or Failed."""
@@ -45,7 +47,10 @@ class Execution:
         return "Succeeded"
 
     def _stage(self, stage: Stage) -> str:
-        jobs = self._jobs[stage.name] = {}
+        if stage.name in self.done:
+            self.told[stage.name] = self.done[stage.name]
+            return "Succeeded"
+        jobs = self.told[stage.name] = {}
         above = _above(stage, {other.name: other for other in self.pipeline.stages})
         contexts = {
             "variables": self._scope(self.pipeline.variables).values,
@@ -73,15 +78,15 @@ class Execution:
         """What a condition of a stage reads of another: `outputs['job.step.variable']`."""
         outputs = {
             f"{job}.{name}": value
-            for job, found in self._jobs[stage].items()
+            for job, found in self.told[stage].items()
             for name, value in found["outputs"].items()
         }
         return {"result": self._results[stage], "outputs": outputs}
 
     def _job(self, stage: Stage, job: Job, above: list[str]) -> None:
         contexts = {
-            "dependencies": Named({name: self._jobs[stage.name][name] for name in job.depends_on}),
-            "stageDependencies": Named({name: Named(self._jobs[name]) for name in above}),
+            "dependencies": Named({name: self.told[stage.name][name] for name in job.depends_on}),
+            "stageDependencies": Named({name: Named(self.told[name]) for name in above}),
         }
         scope = self._scope(())
         scope.set("System.StageName", stage.name)
@@ -94,7 +99,7 @@ class Execution:
         for variables in (self.pipeline.variables, stage.variables, job.variables):
             scope.declare(variables, self.groups, contexts, at_start=True)
         before = _above(job, {other.name: other for other in stage.jobs})
-        status = Status(results={name: self._jobs[stage.name][name]["result"] for name in before})
+        status = Status(results={name: self.told[stage.name][name]["result"] for name in before})
         if not _holds(job.condition, {"variables": scope.values, **contexts}, status):
             self._ended(stage, job, "Skipped", {})
             return
@@ -114,7 +119,7 @@ class Execution:
         self._ended(stage, job, agent.result, {f"{prefix}{name}": value for name, value in agent.outputs.items()})
 
     def _ended(self, stage: Stage, job: Job, result: str, outputs: dict[str, str]) -> None:
-        self._jobs[stage.name][job.name] = {"result": result, "outputs": outputs}
+        self.told[stage.name][job.name] = {"result": result, "outputs": outputs}
         self.build.jobs[self._called(stage, job)] = result
 
     def _called(self, stage: Stage, job: Job) -> str:

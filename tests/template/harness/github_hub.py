@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.template.harness.act import Ran, Request, run_act
@@ -167,6 +168,13 @@ class GitHub:
         event = Event(name="pull_request", ref="refs/heads/main")
         return self._happens(event, merge, by, payload, ref=f"refs/pull/{number}/merge", fork=fork)
 
+    def close(self, by: str, finished: Finished) -> list[Finished]:
+        """Closes the pull request that a run was of, without merging it."""
+        run = finished.run
+        event = Event(name="pull_request", ref="refs/heads/main", action="closed")
+        payload = {**self._payloads[run.id], "action": "closed"}
+        return self._happens(event, run.sha, by, payload, ref=run.ref, fork=run.from_fork)
+
     def dispatch(self, by: str, workflow: str, ref: str = "refs/heads/main", **inputs: Any) -> list[Finished]:
         """Presses `Run workflow`."""
         sha = self.git("rev-parse", f"{ref}^{{commit}}")
@@ -192,13 +200,15 @@ class GitHub:
         event = Event(name="schedule", ref="refs/heads/main", cron=cron)
         return self._happens(event, sha, self.logins[0], {"schedule": cron})
 
-    def again(self, finished: Finished, by: str) -> Finished:
-        """Re-runs all jobs of a run."""
+    def again(self, finished: Finished, by: str, *, failed_only: bool = False) -> Finished:
+        """Re-runs all jobs of a run, or those that did not succeed."""
         run = finished.run
         run.attempt += 1
         run.triggering_actor = self.people[by]
         run.waiting_for = None
-        return self._executed(run, self._payloads[run.id])
+        ran = finished.ran
+        done = {job: ran.outputs.get(job, {}) for job, result in ran.jobs.items() if result == "success"}
+        return self._executed(run, self._payloads[run.id], done if failed_only else {})
 
     def _happens(
         self, event: Event, sha: str, by: str, payload: Mapping[str, Any], *, ref: str = "", fork: bool = False
@@ -241,10 +251,17 @@ class GitHub:
         listed = self.git("ls-tree", "--name-only", sha, ".github/workflows/").splitlines()
         return {Path(name).name: parse(self.git("show", f"{sha}:{name}")) for name in listed}
 
-    def _executed(self, run: Run, payload: Mapping[str, Any]) -> Finished:
+    def _executed(
+        self,
+        run: Run,
+        payload: Mapping[str, Any],
+        done: Mapping[str, Mapping[str, Mapping[str, str]]] = MappingProxyType({}),
+    ) -> Finished:
         place = self.folder / "runs" / f"{run.id}-{run.attempt}"
         checkout = self._checkout(run, place / "checkout")
-        rendering = Rendering(checkout=checkout, folder=place / "rendered", token=lambda job: self.api.token(run, job))
+        rendering = Rendering(
+            checkout=checkout, folder=place / "rendered", token=lambda job: self.api.token(run, job), done=done
+        )
         workflow = rendering.write(run.workflow)
         run.permissions = {
             job: {scope: "read" if run.from_fork else level for scope, level in rights.items()}
@@ -287,6 +304,8 @@ class GitHub:
             self.git("checkout", "--quiet", "--detach", run.sha, at=place)
         if run.ref.startswith("refs/tags/"):
             self.git("update-ref", run.ref, run.sha, at=place)
+        if run.ref.startswith("refs/pull/"):
+            self.git("update-ref", run.ref.replace("refs/", "refs/remotes/", 1), run.sha, at=place)
         return place
 
     def _environment(self, run: Run) -> dict[str, str]:

@@ -104,12 +104,15 @@ def write_programs(folder: Path, names: Iterable[str] = ("uv", "gh")) -> None:
         program.chmod(0o755)
 
 
-def write_recorder(folder: Path, name: str, log: Path, *, failing: str = "") -> Path:
-    """A program that writes down which job called it how, and fails with 7 at the call `failing`: `make lint`."""
+def write_recorder(folder: Path, name: str, log: Path, *, failing: str = "", beside: str = "") -> Path:
+    """A program that writes down which job called it how, and fails with 7 at the call `failing`: `make lint`.
+
+    `beside` is written behind each call, with the variables that it names: `as $WHO`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / name
     program.write_text(
-        f'#!/bin/sh\necho "${{GITHUB_JOB:-$SYSTEM_JOBNAME}}: {name} $*" >> "{log}"\n'
+        f'#!/bin/sh\necho "${{GITHUB_JOB:-$SYSTEM_JOBNAME}}: {name} $*{beside}" >> "{log}"\n'
         f'[ "{name} $*" != "{failing}" ] || exit 7\n',
         encoding="utf-8",
     )

@@ -10,12 +10,15 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+IDENTITY = ("DATABRICKS_HOST", "DATABRICKS_CLIENT_ID", "DATABRICKS_AUTH_TYPE", "ENGINE")
+"""What of its environment is written down."""
 _PROGRAM = """#!{python} -IS
 import json, os, signal, sys
 words = sys.argv[1:]
 job = os.environ.get("HARNESS_JOB") or os.environ["SYSTEM_STAGENAME"]
 with open({log!r}, "a") as log:
-    log.write(json.dumps([job.rpartition("/")[2], words]) + "\\n")
+    who = [os.environ.get(name, "") for name in {identity!r}]
+    log.write(json.dumps([job.rpartition("/")[2], words, who]) + "\\n")
 
 def output(**values):
     for name, value in values.items():
@@ -58,8 +61,16 @@ class Calls:
         """Arguments of each call, in the order of each job."""
         found: dict[str, list[list[str]]] = {}
         for line in self.log.read_text(encoding="utf-8").splitlines():
-            job, words = json.loads(line)
+            job, words, _ = json.loads(line)
             found.setdefault(job, []).append(words)
+        return found
+
+    def identities(self) -> dict[str, set[tuple[str, ...]]]:
+        """What each job's calls had in the variables of IDENTITY."""
+        found: dict[str, set[tuple[str, ...]]] = {}
+        for line in self.log.read_text(encoding="utf-8").splitlines():
+            job, _, who = json.loads(line)
+            found.setdefault(job, set()).add(tuple(who))
         return found
 
     def verbs(self) -> dict[str, list[str]]:
@@ -87,7 +98,13 @@ def scripted_gatehouse(
     log.touch()
     program = folder / "gatehouse"
     text = _PROGRAM.format(
-        python=sys.executable, log=str(log), verdict=verdict, live=live, failing=failing or [], hanging=hanging or []
+        python=sys.executable,
+        log=str(log),
+        identity=IDENTITY,
+        verdict=verdict,
+        live=live,
+        failing=failing or [],
+        hanging=hanging or [],
     )
     program.write_text(text, encoding="utf-8")
     program.chmod(0o755)
