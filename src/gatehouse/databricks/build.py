@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +57,9 @@ def build(root: Path) -> None:
     committed = _git(root, "log", "-1", "--format=%ct")
     (root / "code.json").write_text(json.dumps(code, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        _uv(root, "build", "--wheel", "--out-dir", folder, epoch=committed)
+        # By the locked hatchling beside this Python, which another version would not equal byte for byte.
+        here = ("--no-build-isolation", "--python", sys.executable)
+        _uv(root, "build", "--wheel", *here, "--out-dir", folder, epoch=committed)
         _uv(root, "export", "--frozen", "--no-default-groups", "--no-emit-project", "--no-hashes", "--no-header",
             "--no-annotate", "--output-file", str(Path(folder, "requirements.txt")))  # fmt: skip
         dist = root / "dist"
@@ -133,7 +136,7 @@ def _uv(root: Path, *arguments: str, epoch: str = "") -> None:
         raise PlatformError(
             f"uv {arguments[0]} failed: {done.stderr.strip()}",
             why="The bundle deploys what it makes.",
-            remedy="pip install uv    or mend what it says, then deploy again.",
+            remedy="make install    brings uv and what builds the wheel; then deploy again.",
         )
 
 
