@@ -62,6 +62,8 @@ def command(
                 click.echo(said)
                 return
             compare, activate = _ways(world, context)
+            if not context.platform.has_schema(context.environment.place):
+                activate()  # it makes the places in which everything else is looked up
             deployed = deploy(context, compare, ref=name, actor=actor, activate=activate)
     except EvaluationError as error:
         tell(where.settings.root, f"## The code of {escaped(env)} stays as it was\n\n{escaped(error.what)}\n")
