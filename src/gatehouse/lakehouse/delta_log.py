@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deltalake import DeltaTable, Field, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
@@ -36,7 +38,7 @@ _SPARK_TYPES = {delta: spark for spark, delta in _DELTA_TYPES.items()}
 
 def is_table(path: Path) -> bool:
     """Whether a first version was committed there; a folder that a killed process began is no table yet."""
-    return bool(_commit_files(path))
+    return any(file.is_commit for file in _log_files(path))
 
 
 def opened(name: TableName, path: Path, version: int | None = None) -> DeltaTable:
@@ -47,30 +49,30 @@ def opened(name: TableName, path: Path, version: int | None = None) -> DeltaTabl
         StateError: the version does not exist.
         StorageError: the log is there and cannot be read.
     """
-    files = _commit_files(path)
-    if not files:
+    files = _log_files(path)
+    commits = [file for file in files if file.is_commit]
+    if not commits:
         raise TableNotFound(
             f"There is no table {name}.",
             why="An earlier step should have written it.",
             remedy=f"Run the pipeline that writes {name.table}, or see `gatehouse status`.",
         )
-    if empty := [file.name for file in files if file.stat().st_size == 0]:
+    if empty := [file.name for file in commits if file.size == 0]:
         raise _damaged(name, f"{empty[0]} is empty")  # which engines take for a commit that did nothing
     try:
-        table = DeltaTable(str(path))
+        table = _loaded(str(path), files)
     except (DeltaError, TableNotFoundError, ValueError) as error:
         raise _damaged(name, first_line(error)) from error
-    if version is None:
+    if version is None or version == table.version():
         return table
     try:
-        table.load_as_version(version)
+        return _loaded(str(path), files, version)
     except (DeltaError, TableNotFoundError, ValueError, OverflowError) as error:
         raise StateError(
             f"{name} has no version {version}; its last is {table.version()}.",
             why="What was read must be read again exactly, or not at all.",
             remedy="Choose a version that the table has, or repeat the step that pinned this one.",
         ) from error
-    return table
 
 
 def create(name: TableName, path: Path, declaration: Table) -> None:
@@ -158,8 +160,37 @@ def commits(table: DeltaTable) -> tuple[Commit, ...]:
     return tuple(_commit(entry) for entry in table.history())
 
 
-def _commit_files(path: Path) -> list[Path]:
-    return list((path / "_delta_log").glob("*.json"))
+class _LogFile(NamedTuple):
+    """A file of a log, by what changes when it is written anew."""
+
+    name: str
+    size: int
+    modified: int
+    inode: int
+
+    @property
+    def is_commit(self) -> bool:
+        return self.name.endswith(".json")
+
+
+def _log_files(path: Path) -> tuple[_LogFile, ...]:
+    """The files of a table's log, by name; none where there is no table."""
+    try:
+        found = sorted((path / "_delta_log").iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    files = []
+    for file in found:
+        with suppress(FileNotFoundError):  # what a writer in another process had under way
+            state = file.stat()
+            files.append(_LogFile(file.name, state.st_size, state.st_mtime_ns, state.st_ino))
+    return tuple(files)
+
+
+@lru_cache(maxsize=256)
+def _loaded(path: str, files: tuple[_LogFile, ...], version: int | None = None) -> DeltaTable:  # noqa: ARG001
+    """Read once per process and state of its log: a pipeline asks for the same tables hundreds of times."""
+    return DeltaTable(path, version=version)
 
 
 def _damaged(name: TableName, reason: str) -> StorageError:
