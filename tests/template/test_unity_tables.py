@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.template.harness.spark.server import SparkServer
+from tests.template.harness.spark.sessions import session
 from tests.unit.lakehouse import test_tables_contract as contract
 from tests.unit.lakehouse.test_tables_contract import NAME, READINGS, assert_rows, at, frame, port
 
@@ -46,23 +45,15 @@ for _name in [n for n in CONTRACT if n not in FOLDERS_ONLY]:
 @pytest.fixture(scope="session")
 def spark(spark_server: SparkServer) -> Iterator[SparkSession]:
     """A session that may write every catalog but `closed`."""
-    yield from _session(spark_server.remote)
+    with session(spark_server.remote) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
 def owner(spark_server: SparkServer) -> Iterator[SparkSession]:
     """A session of the user who may write `closed`."""
-    yield from _session(spark_server.remote_of("owner"))
-
-
-def _session(remote: str) -> Iterator[SparkSession]:
-    from pyspark.sql import SparkSession
-
-    os.environ["TZ"] = "UTC"
-    time.tzset()
-    session = SparkSession.builder.remote(remote).create()
-    yield session
-    session.stop()
+    with session(spark_server.remote_of("owner")) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -188,7 +179,7 @@ def test_tables_outlive_the_session_that_wrote_them(
     spark_server: SparkServer, port: UnityTables, frame: Callable[..., DataFrame]
 ) -> None:
     port.append(NAME, frame((1, at(0), 5.0)))
-    for other in _session(spark_server.remote):
+    with session(spark_server.remote) as other:
         assert UnityTables(other, writable=[]).read(NAME).count() == 1
         assert other.sql("SELECT count(*) FROM dev.main.readings").collect()[0][0] == 1
 
@@ -229,8 +220,8 @@ def test_of_writers_of_one_key_exactly_one_inserts(
     rounds = 3
 
     def write(number: int) -> list[bool]:
-        [found] = [_inserts(other, number, rounds) for other in _session(spark_server.remote)]
-        return found
+        with session(spark_server.remote) as other:
+            return _inserts(other, number, rounds)
 
     with ThreadPoolExecutor(2) as writers:
         inserted = list(writers.map(write, [1, 2]))
@@ -250,7 +241,7 @@ def test_writers_that_merge_at_once_lose_no_row(
     port.append(NAME, frame((0, at(0), 0.0)))
 
     def write(writer: int) -> None:
-        for other in _session(spark_server.remote):
+        with session(spark_server.remote) as other:
             mine = UnityTables(other, writable=[("dev", "main")])
             for number in range(3):
                 rows = other.createDataFrame(

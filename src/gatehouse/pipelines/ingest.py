@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatehouse.errors import SchemaBreak
@@ -60,13 +61,9 @@ def _ingest_one(context: Context, source: Source) -> Ingested:
             )
             return Ingested(table=table.name)
         since = _start(context, source, seen)
+        landing = context.platform.landing(context.spark, name)
         raw = source.extract(
-            Extraction(
-                spark=context.spark,
-                since=since,
-                until=context.as_of,
-                raw=context.root / "landing" / table.name,
-            )
+            Extraction(spark=context.spark, since=since, until=context.as_of, raw=Path(landing.folder), landing=landing)
         )
         extra = _compare_schema(raw, table)
         arrived = raw.select(*table.names)

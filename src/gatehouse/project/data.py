@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from gatehouse.errors import ConfigurationError
 from gatehouse.project.names import refuse_repeats, refuse_unknown
@@ -131,17 +131,75 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Files:
+    """What the raw files of a source look like. They never change once they have landed.
+
+    `columns` are what the project reads of them, by the names in the files: plain words, as the landed rows lie in a
+    table. CSV has a header, moments in ISO 8601 (UTC where they name no zone), and an empty field or `missing` for
+    null. A column that is declared `nullable=False` must be there in every file.
+    """
+
+    format: Literal["csv", "parquet"]
+    columns: tuple[Column, ...]
+    separator: str = ","
+    missing: str = ""
+
+    def __post_init__(self) -> None:
+        refuse_repeats("the files", [*(c.name for c in self.columns), *LANDED])
+        if self.format not in ("csv", "parquet"):
+            raise ConfigurationError(
+                f"Files of the format {self.format!r} cannot land.",
+                why="They are read on a laptop and by Auto Loader, and must mean the same to both.",
+                remedy="Choose csv or parquet, or read the files in `extract` itself.",
+            )
+
+
+LANDED = ("_rescued", "_file", "_landed_at")
+"""What landed rows have besides the files' columns: columns that nobody declared, as JSON; the file; when it landed."""
+
+
+class Landing(Protocol):
+    """Where the raw files of one source land; `folder` is that, for those who write or read it themselves."""
+
+    @property
+    def folder(self) -> str:
+        """See above."""
+
+    def rows(self, files: Files) -> DataFrame:
+        """The rows of every file that has landed, each once; see Extraction.landed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Extraction:
     """One request for raw rows: those of which something became known in (since, until].
 
     `since` None means from the start.
-    `raw` is the folder, or volume path, under which files of this source land.
+    `raw` is the folder, or volume path, under which files of this source land; `landing` reads what landed there.
     """
 
     spark: SparkSession
     since: datetime | None
     until: datetime
     raw: Path
+    landing: Landing | None = None
+
+    def landed(self, files: Files) -> DataFrame:
+        """The rows of every file that has landed under `raw`, for a source whose rows arrive as files.
+
+        On a laptop the files are read as they lie there; on Databricks Auto Loader takes in each of them once. The
+        columns are those of `files`, then `_rescued` (string: what else was in the row, as JSON, or null), `_file`
+        (string) and `_landed_at` (timestamp).
+
+        Raises:
+            SchemaBreak: a value does not fit its column's type, or is missing where the column is never null.
+        """
+        if self.landing is None:
+            raise ConfigurationError(
+                "Files were asked for, and nothing says where they land.",
+                why="Where files land belongs to the environment, not to the source.",
+                remedy="In a test, give Extraction a `landing`; `gatehouse run ingest` does.",
+            )
+        return self.landing.rows(files)
 
     def frame(self, rows: pa.Table | pd.DataFrame, table: Table) -> DataFrame:
         """Rows in memory as a DataFrame of the table's columns and types; no rows are fine too.

@@ -29,10 +29,11 @@ def typed(rows: pa.Table | pd.DataFrame, table: Table) -> pa.Table:
             why="Reading on would fill the table with nulls, and every feature behind it.",
             remedy=f"Rename what arrives ({', '.join(map(str, arrived))}), or change the declaration of {table.name}.",
         )
-    return pa.table({c.name: _typed(rows[c.name], c, table.name) for c in table.columns})
+    return pa.table({c.name: typed_column(rows[c.name], c, table.name) for c in table.columns})
 
 
-def _typed(values: Any, column: Column, table: str) -> Any:
+def typed_column(values: Any, column: Column, table: str) -> pa.Array | pa.ChunkedArray:
+    """One column of Arrow or pandas in its declared type; SchemaBreak where that would lose something."""
     import pandas as pd
     import pyarrow as pa
 

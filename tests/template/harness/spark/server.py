@@ -81,8 +81,6 @@ class SparkServer:
             "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
             "spark.sql.sources.default": "delta",
             "spark.sql.session.timeZone": "UTC",
-            "spark.sql.connect.serverStacktrace.enabled": "false",
-            "spark.sql.pyspark.jvmStacktrace.enabled": "false",
             # A client of Spark 4.2 reads these as plain numbers, and the default of 4.1 has a unit.
             "spark.sql.session.localRelationSizeLimit": str(3 << 30),
             "spark.sql.session.localRelationChunkSizeBytes": str(16 << 20),

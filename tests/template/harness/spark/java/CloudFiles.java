@@ -19,6 +19,8 @@ import org.apache.spark.sql.classic.SparkSession;
 import org.apache.spark.sql.connector.read.streaming.Offset;
 import org.apache.spark.sql.connector.read.streaming.ReadLimit;
 import org.apache.spark.sql.connector.read.streaming.SupportsTriggerAvailableNow;
+import org.apache.spark.sql.execution.datasources.HadoopFsRelation;
+import org.apache.spark.sql.execution.datasources.LogicalRelation;
 import org.apache.spark.sql.execution.streaming.Source;
 import org.apache.spark.sql.execution.streaming.runtime.FileStreamSource;
 import org.apache.spark.sql.sources.DataSourceRegister;
@@ -28,7 +30,6 @@ import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
 import scala.Option;
 import scala.Tuple2;
-import scala.collection.immutable.Seq;
 import scala.jdk.javaapi.CollectionConverters;
 
 /**
@@ -62,10 +63,15 @@ public final class CloudFiles implements StreamSourceProvider, DataSourceRegiste
     Request request = new Request(schema, options);
     SparkSession session = (SparkSession) context.sparkSession();
     StructType any = new StructType().add("value", "binary");
+    Map<String, String> finder = new HashMap<>(Map.of("recursiveFileLookup", "true"));
+    if (request.options.containsKey("pathglobfilter")) finder.put("pathGlobFilter", request.option("pathglobfilter"));
+    if (request.options.containsKey("cloudfiles.maxfilespertrigger")) {
+      finder.put("maxFilesPerTrigger", request.option("cloudfiles.maxfilespertrigger"));
+    }
     FileStreamSource found =
         new FileStreamSource(
             session, request.option("path"), "binaryFile", any, CollectionConverters.asScala(List.<String>of()).toSeq(),
-            metadataPath, options);
+            metadataPath, scala.collection.immutable.Map.from(CollectionConverters.asScala(finder)));
     return new Landing(session, found, request);
   }
 
@@ -84,7 +90,7 @@ public final class CloudFiles implements StreamSourceProvider, DataSourceRegiste
             "multiline").contains(key.toLowerCase())) {
           reader.put(key, value);
         } else if (!List.of("path", "rescueddatacolumn", "cloudfiles.format", "cloudfiles.schemalocation",
-            "cloudfiles.schemaevolutionmode", "cloudfiles.includeexistingfiles").contains(key.toLowerCase())) {
+            "cloudfiles.schemaevolutionmode", "pathglobfilter", "cloudfiles.maxfilespertrigger").contains(key.toLowerCase())) {
           throw new UnsupportedOperationException("The option " + key + " of cloudFiles is not emulated");
         }
       });
@@ -128,9 +134,15 @@ public final class CloudFiles implements StreamSourceProvider, DataSourceRegiste
         Option<org.apache.spark.sql.execution.streaming.Offset> start,
         org.apache.spark.sql.execution.streaming.Offset end) {
       Dataset<Row> rows = session.createDataFrame(List.<Row>of(), schema());
-      for (String file : found.getBatch(start, end).inputFiles()) rows = rows.union(read(file));
+      for (String file : files(found.getBatch(start, end))) rows = rows.union(read(file));
       return session.internalCreateDataFrame(
           ((org.apache.spark.sql.classic.Dataset<Row>) rows).queryExecution().toRdd(), schema(), true);
+    }
+
+    private static String[] files(Dataset<Row> batch) {
+      LogicalRelation relation =
+          (LogicalRelation) ((org.apache.spark.sql.classic.Dataset<Row>) batch).logicalPlan().collectLeaves().head();
+      return ((HadoopFsRelation) relation.relation()).location().inputFiles();
     }
 
     private Dataset<Row> read(String file) {

@@ -1,0 +1,126 @@
+"""Auto Loader gives a source what the folder on a laptop gives it, and takes each file in once."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.template.harness.spark.server import SparkServer, spark_server_or_skip
+from tests.template.harness.spark.sessions import session
+from tests.unit.lakehouse import test_landing as contract
+from tests.unit.lakehouse.test_landing import COLUMNS, CSV, HEADER, land
+
+from gatehouse.errors import TableMismatch
+from gatehouse.lakehouse.auto_loader import AutoLoader
+from gatehouse.lakehouse.table_types import TableName
+from gatehouse.lakehouse.unity_tables import UnityTables
+from gatehouse.project import Column, Files
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ROOT = Path(__file__).parents[2]
+SOURCE, LANDED = TableName("dev", "files", "readings"), TableName("dev", "files", "readings_landed")
+FOLDERS_ONLY = {
+    "test_files_that_could_not_land_alike_everywhere_cannot_be_declared",
+    "test_an_extraction_that_was_not_told_where_files_land_says_so",
+    "test_a_file_that_is_none_is_refused",  # there it is the engine's error
+}
+CONTRACT = {name: test for name, test in vars(contract).items() if name.startswith("test_")}
+assert CONTRACT.keys() >= FOLDERS_ONLY
+globals().update({name: test for name, test in CONTRACT.items() if name not in FOLDERS_ONLY})
+
+
+@pytest.fixture(scope="session")
+def spark(spark_server: SparkServer) -> Iterator[SparkSession]:
+    with session(spark_server.remote) as opened:
+        yield opened
+
+
+@pytest.fixture
+def inbox(spark_server: SparkServer, spark: SparkSession) -> Path:
+    """The source's folder in the volume, where nothing has landed and nothing was loaded."""
+    spark.sql(f"DROP SCHEMA IF EXISTS {SOURCE.catalog}.{SOURCE.schema} CASCADE")
+    spark.sql(f"CREATE SCHEMA {SOURCE.catalog}.{SOURCE.schema}")
+    place = spark_server.volumes / SOURCE.catalog / SOURCE.schema
+    shutil.rmtree(place, ignore_errors=True)
+    inbox = place / "landing" / SOURCE.table
+    inbox.mkdir(parents=True)
+    return inbox
+
+
+@pytest.fixture
+def landing(spark: SparkSession, inbox: Path) -> AutoLoader:
+    return AutoLoader(spark, SOURCE)
+
+
+def test_a_file_is_loaded_once_and_what_is_loaded_stays(spark: SparkSession, inbox: Path, landing: AutoLoader) -> None:
+    land(inbox, "a.csv", HEADER + "1;;;0.5\n")
+    assert landing.rows(CSV).count() == 1
+    version = UnityTables(spark, writable=[]).version(LANDED)
+    assert landing.rows(CSV).count() == 1
+    assert UnityTables(spark, writable=[]).version(LANDED) == version
+    (inbox / "a.csv").unlink()
+    land(inbox, "b.csv", HEADER + "2;;;0.5\n")
+    assert [found.sensor for found in AutoLoader(spark, SOURCE).rows(CSV).orderBy("sensor").collect()] == [1, 2]
+
+
+def test_a_column_that_is_declared_with_another_type_than_it_landed_with_is_refused(
+    inbox: Path, landing: AutoLoader
+) -> None:
+    land(inbox, "a.csv", HEADER + "1;;;0.5\n")
+    assert landing.rows(CSV).count() == 1
+    other = Files(
+        format="csv", columns=(*COLUMNS[:3], Column(name="value", type="boolean", description="-")), separator=";"
+    )
+    land(inbox, "b.csv", HEADER + "2;;;true\n")
+    with pytest.raises(TableMismatch, match=r"dev\.files\.readings_landed has a column of another type"):
+        landing.rows(other)
+
+
+LOADER = """
+import sys
+from pyspark.sql import SparkSession
+from gatehouse.lakehouse.auto_loader import AutoLoader
+from gatehouse.lakehouse.table_types import TableName
+from tests.unit.lakehouse.test_landing import CSV
+
+spark = SparkSession.builder.remote(sys.argv[1]).create()
+spark.sql("CREATE SCHEMA dev.files")
+AutoLoader(spark, TableName("dev", "files", "readings"), files_at_once=1).rows(CSV)
+"""
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_while_it_loads_loses_no_row_and_doubles_none(tmp_path: Path) -> None:
+    spark_server_or_skip()
+    files, volumes = 40, tmp_path / "volumes"
+    inbox = volumes / "dev" / "files" / "landing" / "readings"
+    inbox.mkdir(parents=True)
+    for number in range(files):
+        land(inbox, f"{number}.csv", HEADER + f"{number};;;0.5\n")
+    table = tmp_path / "first" / "warehouse" / "dev__files.db" / "readings_landed"
+    with (
+        SparkServer(["dev"], folder=tmp_path / "first", volumes=volumes) as first,
+        subprocess.Popen([sys.executable, "-c", LOADER, first.remote], cwd=ROOT) as loader,
+    ):
+        while len(list((table / "_delta_log").glob("*.json"))) < 4:
+            assert loader.poll() is None, "loaded everything, or failed, before it could be killed"
+            threading.Event().wait(0.02)
+        first.kill()
+        loader.kill()  # its client would ask for the lost server for minutes
+    with (
+        SparkServer(["dev"], folder=tmp_path / "second", volumes=volumes) as second,
+        session(second.remote) as spark,
+    ):
+        spark.sql("CREATE SCHEMA dev.files")
+        spark.sql(f"CREATE TABLE dev.files.readings_landed USING DELTA LOCATION '{table}'")
+        assert 0 < spark.table("dev.files.readings_landed").count() < files
+        loaded = AutoLoader(spark, SOURCE).rows(CSV)
+        assert sorted(found.sensor for found in loaded.collect()) == list(range(files))
