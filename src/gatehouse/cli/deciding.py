@@ -24,6 +24,7 @@ def decide_by_name(
 ) -> None:
     """Enter what somebody says by a command, and show where the version stands after it."""
     from gatehouse.cli.display import TerminalProgress
+    from gatehouse.cli.judges import judge_of
     from gatehouse.cli.world import open_context, place
     from gatehouse.gates.approval import Decision
     from gatehouse.gates.identity import git_config_of, local_identity
@@ -41,11 +42,14 @@ def decide_by_name(
         )
         if by_registry:  # whoever judges there waits for these
             context.registry.set_tags(context.model, known.tags.get(JUDGED_TAG, known.version), tags_of(approval))
-    show_decisions(verb, [approval], standing, env, as_json=as_json)
+    goes_on = judge_of(where, env).goes_on() if by_registry else None
+    show_decisions(verb, [approval], standing, env, as_json=as_json, goes_on=goes_on)
 
 
-def show_decisions(verb: str, approvals: list[Approval], standing: Verdict, env: str, *, as_json: bool) -> None:
-    """What was entered, and what comes next."""
+def show_decisions(
+    verb: str, approvals: list[Approval], standing: Verdict, env: str, *, as_json: bool, goes_on: str | None = None
+) -> None:
+    """What was entered, and what comes next: `goes_on`, or a promotion by hand."""
     from gatehouse.cli.display import echo_json, stdout_console
     from gatehouse.cli.words import show_verdict
 
@@ -59,7 +63,8 @@ def show_decisions(verb: str, approvals: list[Approval], standing: Verdict, env:
     for approval in approvals:
         console.print(f"Version {approval.version} {past} by {approval.approver}.", markup=False)
     if standing.opens:
-        console.print(f"It may be promoted: gatehouse promote {approvals[-1].version} --env {env}", markup=False)
+        by_hand = f"gatehouse promote {approvals[-1].version} --env {env}"
+        console.print(f"It may be promoted: {goes_on or by_hand}", markup=False)
     else:
         show_verdict(console, standing, every=False)
 

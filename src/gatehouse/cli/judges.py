@@ -36,6 +36,9 @@ class Judge(Protocol):
     def commands(self) -> tuple[str, str]:
         """What has the registry tell the judge, and what has it tell nobody."""
 
+    def goes_on(self) -> str:
+        """How an approved version becomes the champion."""
+
     def remedy(self) -> str:
         """What to do when nobody judges."""
 
@@ -106,6 +109,10 @@ class Listener:
         """See Judge."""
         return f"gatehouse listen --env {self.env}", f"gatehouse listen --env {self.env} --remove"
 
+    def goes_on(self) -> str:
+        """See Judge."""
+        return f"gatehouse listen --env {self.env} does it, if it is running"
+
     def remedy(self) -> str:
         """See Judge."""
         return f"gatehouse listen --env {self.env}    (what it says, or --once)"
@@ -172,6 +179,10 @@ class DeploymentJob:
     def commands(self) -> tuple[str, str]:
         """See Judge."""
         return f"gatehouse deployment-job link --env {self.env}", f"gatehouse deployment-job unlink --env {self.env}"
+
+    def goes_on(self) -> str:
+        """See Judge."""
+        return "repair the failed run of the deployment job, or start it again for this version"
 
     def remedy(self) -> str:
         """See Judge."""
