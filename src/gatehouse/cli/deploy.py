@@ -61,7 +61,7 @@ def command(
                 tell(where.settings.root, "", {"finding": said})
                 click.echo(said)
                 return
-            compare, activate = _ways(world, context)
+            compare, activate = _ways(world, context, in_ci=bool(provider.run().id))
             if not context.platform.has_schema(context.environment.place):
                 activate()  # it makes the places in which everything else is looked up
             deployed = deploy(context, compare, ref=name, actor=actor, activate=activate)
@@ -79,8 +79,11 @@ def command(
         click.echo(said)
 
 
-def _ways(world: World, context: Context) -> tuple[Callable[[Version], Finding], Callable[[], None]]:
-    """How the champion is scored with this code, and how it becomes live: here, or in the environment's workspace."""
+def _ways(world: World, context: Context, *, in_ci: bool) -> tuple[Callable[[Version], Finding], Callable[[], None]]:
+    """How the champion is scored with this code, and how it becomes live: here, or in the environment's workspace.
+
+    `in_ci`: a CI deploys from release branches and tags, and the workflow asked for the green run of the commit.
+    """
     if not context.platform.in_jobs:
         return partial(_compared, world, context), lambda: None
     from gatehouse.cli.elsewhere import run_this_code
@@ -93,7 +96,8 @@ def _ways(world: World, context: Context) -> tuple[Callable[[Version], Finding],
         reason = said.get("finding", f"Version {champion.version} was scored with this code.")
         return Finding(gate=GATE, rule=RULE, outcome=Outcome.PROMOTE, reason=reason)
 
-    return compare, lambda: deploy_bundle(context.settings.root, context.name, context.progress)
+    root, name, progress = context.settings.root, context.name, context.progress
+    return compare, lambda: deploy_bundle(root, name, progress, any_branch=in_ci)
 
 
 def _compared(world: World, context: Context, champion: Version) -> Finding:

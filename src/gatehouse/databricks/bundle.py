@@ -12,6 +12,8 @@ from gatehouse.progress import Progress
 
 VARIABLE = "GATEHOUSE_DATABRICKS_CLI"
 """Names the command line where it is not on the path."""
+_PRINCIPAL = "BUNDLE_VAR_service_principal"
+"""Who the jobs run as. Azure's agents write names of variables in capitals, so a workflow cannot set it there."""
 _LINES = 20
 
 
@@ -30,10 +32,14 @@ def deploy_bundle(root: Path, target: str, progress: Progress, *, any_branch: bo
             why="It deploys the bundle: jobs, schemas, dashboard, alerts.",
             remedy="brew install databricks/tap/databricks, or the action databricks/setup-cli in a workflow.",
         )
+    environ = dict(os.environ)
+    if _PRINCIPAL not in environ and environ.get("DATABRICKS_CLIENT_ID"):  # who deploys runs the jobs
+        environ[_PRINCIPAL] = environ["DATABRICKS_CLIENT_ID"]
     with progress.step(f"databricks bundle deploy -t {target}"):
         done = subprocess.run(  # noqa: S603 - a fixed command; the target is a name of conf/environments.yml
             [cli, "bundle", "deploy", "-t", target, *(["--force"] if any_branch else [])],
             cwd=root,
+            env=environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
