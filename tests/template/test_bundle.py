@@ -23,6 +23,7 @@ from databricks.bundles.quality_monitors import QualityMonitor
 from databricks.bundles.registered_models import RegisteredModel
 from databricks.bundles.schemas import Schema
 from databricks.bundles.volumes import Volume
+from tests.template.harness import databricks_cli as databricks_cli_module
 from tests.template.harness.bundle import (
     PRINCIPAL,
     ROOT,
@@ -323,6 +324,19 @@ def test_the_notebook_holds_calls_and_no_results() -> None:
     assert [cell for cell in notebook["cells"] if cell.get("outputs")] == []
     for source in code:
         assert "def " not in compile(source, "explore.ipynb", "exec").co_filename + source
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
+def test_without_the_cli_a_test_is_skipped_and_under_ci_it_fails(
+    ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(databricks_cli_module, "ROOT", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setenv("GATEHOUSE_DATABRICKS_CLI", str(tmp_path / "gone"))
+    databricks_cli_module.databricks_cli.cache_clear()
+    with pytest.raises(outcome, match="make databricks-cli"):
+        databricks_cli_module.databricks_cli()
 
 
 def schema_errors(root: Path, host: str) -> Iterator[str]:
