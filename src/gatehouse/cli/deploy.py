@@ -14,10 +14,11 @@ from gatehouse.cli import options
 from gatehouse.errors import EvaluationError, UsageError
 
 if TYPE_CHECKING:
-    from gatehouse.cli.world import World
+    from gatehouse.cli.world import Place, World
     from gatehouse.gates.verdict import Finding
     from gatehouse.lakehouse.registry import Version
     from gatehouse.pipelines.context import Context
+    from gatehouse.progress import Progress
     from gatehouse.settings import Settings
 
 
@@ -51,6 +52,7 @@ def command(
     provider = provider_of(where.settings.root)
     name = _printable(provider.run().ref if ref is None else ref)
     actor, progress = (None if check else acting(provider, as_name)), TerminalProgress()
+    _make_places(where, env, progress)
     moment = where.clock(env).read(None)
     try:
         with open_world(where, env) as world:
@@ -62,8 +64,6 @@ def command(
                 click.echo(said)
                 return
             compare, activate = _ways(world, context, in_ci=bool(provider.run().id))
-            if not context.platform.has_schema(context.environment.place):
-                activate()  # it makes the places in which everything else is looked up
             deployed = deploy(context, compare, ref=name, actor=actor, activate=activate)
     except EvaluationError as error:
         tell(where.settings.root, f"## The code of {escaped(env)} stays as it was\n\n{escaped(error.what)}\n")
@@ -77,6 +77,15 @@ def command(
         echo_json(deployed)
     else:
         click.echo(said)
+
+
+def _make_places(where: Place, env: str, progress: Progress) -> None:
+    """Before anything is looked up in a workspace that knows nothing of the project yet, the bundle is deployed once."""
+    platform = where.platform(env)
+    if platform.in_jobs and not platform.has_schema(where.settings.environment(env).place):
+        from gatehouse.databricks.bundle import deploy_bundle
+
+        deploy_bundle(where.settings.root, env, progress)
 
 
 def _ways(world: World, context: Context, *, in_ci: bool) -> tuple[Callable[[Version], Finding], Callable[[], None]]:
