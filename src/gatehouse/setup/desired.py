@@ -91,7 +91,8 @@ def _account(file: EnvironmentsFile, answers: SetupFile, known: Known) -> Iterat
                 why="Nobody would be let into them.",
                 remedy=f"Choose from: {', '.join(file.environments)}.",
             )
-        own = (roles.pipelines(project, env), roles.approval(project, env))
+        own = [roles.pipelines(project, env), roles.approval(project, env)]
+        own += [roles.rehearsal(project)] if env == roles.rehearsed(file) else []
         for workspace in workspaces:
             for who in (*groups, *(robot for robot in robots if robot in own)):
                 found = _access(who, str(workspace.id or ""), workspace.host.rstrip("/"), who in groups)
@@ -160,6 +161,8 @@ def _metastore(file: EnvironmentsFile, answers: SetupFile, known: Known) -> Iter
             by_hand=_cli("catalogs", "create", catalog),
         )
     for name, environment in environments.items():
+        # What holds data and outlives a deployment is the bundle's, but in development, where everybody has a copy.
+        bundle = "" if roles.is_development(environment) else f"databricks bundle deploy --target {name}"
         places = [environment.place, *([environment.mirror] if file.is_mirrored(name) else [])]
         volumes = [f"{'.'.join(environment.place)}.landing", environment.keeps]
         home = {".".join(environment.keeps.split(".")[:2])} - {".".join(place) for place in places}
@@ -169,12 +172,18 @@ def _metastore(file: EnvironmentsFile, answers: SetupFile, known: Known) -> Iter
                 catalog, _, short = schema.partition(".")
                 hand = _cli("schemas", "create", short, catalog)
                 needs = (f"{Kind.CATALOG} {catalog}",)
-                yield Resource(kind=Kind.SCHEMA, name=schema, at={"env": name}, needs=needs, by_hand=hand)
+                maker = bundle if schema == ".".join(environment.place) else ""
+                yield Resource(
+                    kind=Kind.SCHEMA, name=schema, at={"env": name}, needs=needs, made_by=maker, by_hand=maker or hand
+                )
         for volume in volumes:
             catalog, schema, short = volume.split(".")
             hand = _cli("volumes", "create", catalog, schema, short, "MANAGED")
             needs = (f"{Kind.SCHEMA} {catalog}.{schema}",)
-            yield Resource(kind=Kind.VOLUME, name=volume, at={"env": name}, needs=needs, by_hand=hand)
+            maker = bundle if (catalog, schema) == environment.place else ""
+            yield Resource(
+                kind=Kind.VOLUME, name=volume, at={"env": name}, needs=needs, made_by=maker, by_hand=maker or hand
+            )
     robots = roles.principals(known.project, file)
     for grant in roles.grants(known.project, file, known.objects):
         yield from _grant(grant, _home_of(grant, file), answers, known, robot=grant.principal in robots)

@@ -81,9 +81,10 @@ class GitHubSide:
         path = self._environment(step.resource.name)
         place = self._api.find(path)
         rules = {rule.text("type"): rule for rule in place.items("protection_rules")} if place else {}
-        body: dict[str, Any] = {
-            "deployment_branch_policy": {"protected_branches": False, "custom_branch_policies": True}
-        }
+        limit = place.maybe("deployment_branch_policy") if place else None
+        body: dict[str, Any] = {"deployment_branch_policy": limit.content if limit else None}
+        if step.resource.wants.get("custom branches"):
+            body["deployment_branch_policy"] = {"protected_branches": False, "custom_branch_policies": True}
         if "wait_timer" in rules:
             body["wait_timer"] = rules["wait_timer"].number("wait_timer")
         asking = rules.get("required_reviewers")

@@ -36,10 +36,10 @@ def _github(name: str, file: EnvironmentsFile, answers: SetupFile, known: Known)
     asks = name in known.approving
     reviewers = frozenset(answers.reviewers) if asks else frozenset[str]()
     path = f"repos/{known.repository}/environments/{name}"
-    wants: dict[str, str | bool | frozenset[str]] = {"custom branches": True}
-    body: dict[str, object] = {
-        "deployment_branch_policy": {"protected_branches": False, "custom_branch_policies": True}
-    }
+    anywhere = name == roles.PULL_REQUEST  # its refs are refs/pull/N/merge
+    wants: dict[str, str | bool | frozenset[str]] = {} if anywhere else {"custom branches": True}
+    limit = None if anywhere else {"protected_branches": False, "custom_branch_policies": True}
+    body: dict[str, object] = {"deployment_branch_policy": limit}
     if asks:
         wants |= {"reviewers": reviewers, "prevents self-review": True}
         body |= {
@@ -51,7 +51,8 @@ def _github(name: str, file: EnvironmentsFile, answers: SetupFile, known: Known)
     yield Resource(kind=Kind.ENVIRONMENT, name=name, wants=wants, waits_for=waits, by_hand=page)
     environment = file.environments.get(name.removesuffix(APPROVAL))
     guarded = asks or (environment is not None and environment.protected)
-    for rule in (f"branch {file.staging_branch}", *(GUARDED if guarded else ())):
+    rules = () if anywhere else (f"branch {file.staging_branch}", *(GUARDED if guarded else ()))
+    for rule in rules:
         kind, _, pattern = rule.partition(" ")
         fields = shlex.join(["-f", f"name={pattern}", "-f", f"type={kind}"])
         yield Resource(
@@ -77,7 +78,8 @@ def _github(name: str, file: EnvironmentsFile, answers: SetupFile, known: Known)
 
 def _variables(name: str, file: EnvironmentsFile, answers: SetupFile, known: Known) -> Iterator[tuple[str, str, str]]:
     """Name, value and what is missing, for an environment that lives in a workspace."""
-    env = name.removesuffix(APPROVAL)
+    rehearses = name == roles.PULL_REQUEST
+    env = (roles.rehearsed(file) or "") if rehearses else name.removesuffix(APPROVAL)
     environment = file.environments.get(env)
     if environment is None or environment.platform != "databricks":
         return
@@ -85,7 +87,7 @@ def _variables(name: str, file: EnvironmentsFile, answers: SetupFile, known: Kno
     host = workspaces[0].host.rstrip("/") if workspaces else ""
     yield "DATABRICKS_HOST", host, "" if host else f"its workspace, as `workspaces` in conf/setup.yml ({env})"
     make = roles.approval if name in known.approving else roles.pipelines
-    who = make(known.project, env)
+    who = roles.rehearsal(known.project) if rehearses else make(known.project, env)
     identity = known.identities.get(who)
     client = identity.application if identity else ""
     yield "DATABRICKS_CLIENT_ID", client, "" if client else f"{Kind.SERVICE_PRINCIPAL} {who}"

@@ -62,7 +62,8 @@ class Resource:
 
     `at` says where, in the words of its interface. `wants` is compared with what is found: a set has to be contained,
     anything else equal. `waits_for` names what has to be there first and is not; empty: nothing. `needs` are the keys
-    of others without which it is not made: a policy of somebody else's service principal would let them in.
+    of others without which it is not made: a policy of somebody else's service principal would let them in. `made_by`
+    is the command that makes it, where setup does not.
     """
 
     kind: Kind
@@ -72,6 +73,7 @@ class Resource:
     existing: Existing = Existing.USED
     waits_for: str = ""
     needs: tuple[str, ...] = ()
+    made_by: str = ""
     by_hand: str = ""
 
     @property
@@ -192,6 +194,8 @@ def _step(resource: Resource, told: Told, made: Made | None) -> Step:
     if isinstance(told, NotYet):
         return Step(resource=resource, action=Action.WAIT, reason=told.reason)
     if told is None:
+        if resource.made_by:
+            return Step(resource=resource, action=Action.WAIT, reason=f"Made by {resource.made_by}.")
         if resource.existing is Existing.GIVEN:
             reason = "conf/setup.yml says it is given, and it is not there, or this token may not see it."
             return Step(resource=resource, action=Action.REFUSE, reason=reason)

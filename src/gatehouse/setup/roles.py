@@ -12,6 +12,8 @@ from enum import StrEnum
 
 from gatehouse.settings import Environment, EnvironmentsFile
 
+PULL_REQUEST = "pull-request"
+"""What the provider calls the environment of pull requests."""
 CREATE_MODEL_VERSION = "CREATE_MODEL_VERSION"
 """Neither a bundle nor the grants interface knows it: it is given by SQL."""
 _ENTER = frozenset({"USE_CATALOG"})
@@ -85,19 +87,30 @@ def approval(project: str, env: str) -> str:
     return f"{project}-{env}-approval"
 
 
+def rehearsal(project: str) -> str:
+    """A service principal: rehearses pull requests, in schemas that it makes and drops."""
+    return f"{project}-{PULL_REQUEST}"
+
+
+def rehearsed(file: EnvironmentsFile) -> str | None:
+    """The environment on Databricks in which pull requests are rehearsed: neither developed in nor protected."""
+    found = (n for n, e in file.environments.items() if e.platform == "databricks" and not is_development(e))
+    return next((name for name in found if not file.environments[name].protected), None)
+
+
 def is_development(environment: Environment) -> bool:
     """Where developers write: an environment that reads another's sources."""
     return environment.sources_from is not None
 
 
 def principals(project: str, file: EnvironmentsFile) -> tuple[str, ...]:
-    """Every service principal: one for each environment on Databricks, one more where a person is asked."""
+    """Every service principal: one for each environment on Databricks, where a person is asked, for pull requests."""
     found = []
     for name, environment in file.environments.items():
         if environment.platform == "databricks":
             found.append(pipelines(project, name))
             found += [approval(project, name)] if environment.protected else []
-    return tuple(found)
+    return (*found, *([rehearsal(project)] if rehearsed(file) else []))
 
 
 def grants(project: str, file: EnvironmentsFile, objects: Objects) -> tuple[Grant, ...]:
@@ -106,6 +119,8 @@ def grants(project: str, file: EnvironmentsFile, objects: Objects) -> tuple[Gran
     for name, environment in file.environments.items():
         if environment.platform == "databricks":
             rows += _environment(project, file, name, environment, objects)
+    if staging := rehearsed(file):
+        rows += _rehearsing(rehearsal(project), file.environments[staging])
     return _merged(rows)
 
 
@@ -134,6 +149,15 @@ def _environment(
             yield from _seeing(who, file, name, objects)
             yield on(who, Securable.TABLE, f"{schema}.{objects.audit}", {"SELECT", "MODIFY"}, later=True)
             yield on(who, Securable.MODEL, f"{schema}.{objects.model}", {"APPLY_TAG", "EXECUTE"}, later=True)
+
+
+def _rehearsing(who: str, environment: Environment) -> Iterator[Grant]:
+    """Raw files, and schemas of its own: code that nobody has reviewed yet."""
+    schema = ".".join(environment.place)
+    ways = {Securable.CATALOG: environment.catalog, Securable.SCHEMA: schema, Securable.VOLUME: f"{schema}.landing"}
+    rights = (_ENTER | {"CREATE_SCHEMA"}, frozenset({"USE_SCHEMA"}), frozenset({"READ_VOLUME"}))
+    for (securable, name), privileges in zip(ways.items(), rights, strict=True):
+        yield Grant(principal=who, securable=securable, name=name, privileges=privileges)
 
 
 def _reading(who: str, file: EnvironmentsFile, environment: Environment) -> Iterator[Grant]:

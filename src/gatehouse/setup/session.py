@@ -127,6 +127,8 @@ class Session:
                     robots[roles.approval(self.project, name)] = f"{name}{APPROVAL}"
         if not robots:
             return {}
+        if roles.rehearsed(self.environments):
+            robots[roles.rehearsal(self.project)] = roles.PULL_REQUEST
         if self.remote is None or self.remote.kind != self._provider():
             reason = "a git remote on GitHub or Azure DevOps, whose tokens are to be trusted"
             return dict.fromkeys(robots, Unseen(reason, "git remote add origin ADDRESS"))

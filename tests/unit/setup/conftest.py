@@ -22,7 +22,11 @@ from gatehouse.setup.resources import Action, Part, Step
 from gatehouse.setup.roles import Objects
 from gatehouse.setup.session import Session
 
-WORKFLOWS = {"staging": "environment: staging", "release": "environment: prod\nenvironment: prod-approval"}
+WORKFLOWS = {
+    "pull-request": "environment: pull-request",
+    "staging": "environment: staging",
+    "release": "environment: prod\nenvironment: prod-approval",
+}
 
 
 def environments(source: str = "live") -> EnvironmentsFile:
@@ -70,8 +74,25 @@ class Town:
         )
 
     def apply(self, *parts: Part, **given: Any) -> int:
-        """Everything, or some parts."""
-        return self.session(**given).apply(parts or tuple(Part), Silent())
+        """Everything, or some parts; the bundle is deployed as soon as it can be, and setup run again."""
+        done = self.session(**given).apply(parts or tuple(Part), Silent())
+        return done + (self.session(**given).apply(parts or tuple(Part), Silent()) if self.deploy() else 0)
+
+    def deploy(self) -> bool:
+        """What the bundle makes of staging and prod; False if there was nothing to do."""
+        with requests.Session() as http:
+            http.headers["Authorization"] = f"Bearer {TOKEN}"
+            base = f"{self.workspace.url}/api/2.1/unity-catalog"
+            catalogs = {entry["name"] for entry in http.get(f"{base}/catalogs").json().get("catalogs", [])}
+            new = [c for c in ("s", "p") if c in catalogs and not http.get(f"{base}/schemas/{c}.parcels").ok]
+            for catalog in new:
+                place = {"catalog_name": catalog}
+                http.post(f"{base}/schemas", json={**place, "name": "parcels"}).raise_for_status()
+                for volume in ("landing", "gatehouse"):
+                    body = {**place, "schema_name": "parcels", "name": volume, "volume_type": "MANAGED"}
+                    http.post(f"{base}/volumes", json=body).raise_for_status()
+        self.workspace.writes = [w for w in self.workspace.writes if not new or "POST" not in w or "unity" not in w]
+        return bool(new)
 
     def steps(self, *parts: Part, **given: Any) -> dict[str, Step]:
         """The plan by keys."""

@@ -13,7 +13,7 @@ from gatehouse.progress import Silent
 from gatehouse.setup.resources import Action, Part
 
 pytestmark = pytest.mark.slow
-ROBOTS = {"parcels-dev", "parcels-staging", "parcels-prod", "parcels-prod-approval"}
+ROBOTS = {"parcels-dev", "parcels-staging", "parcels-pull-request", "parcels-prod", "parcels-prod-approval"}
 ISSUER = "https://token.actions.githubusercontent.com"
 
 
@@ -56,7 +56,8 @@ def test_everything_is_made_in_one_go_and_nothing_the_second_time(town: Town) ->
         "parcels-dev",
     }
     assert town.grants("schema", "p.parcels")["parcels-developers"] == {"USE_SCHEMA", "SELECT", "EXECUTE"}
-    assert set(town.github.environments) == {"staging", "prod", "prod-approval"}
+    assert set(town.github.environments) == {"pull-request", "staging", "prod", "prod-approval"}
+    assert town.github.environments["pull-request"]["deployment_branch_policy"] is None
 
     before = len(town.writes)
     assert town.apply() == 0
@@ -101,7 +102,7 @@ def test_tokens_of_one_environment_act_as_one_service_principal(town: Town) -> N
     told = {name: list(town.account.policies.get(robots[name], {}).values()) for name in ROBOTS}
     assert {name: [p["oidc_policy"] for p in policies] for name, policies in told.items()} == {
         f"parcels-{env}": [{"issuer": ISSUER, "subject": f"repo:octo@7/parcels@12:environment:{env}"}]
-        for env in ("dev", "staging", "prod", "prod-approval")
+        for env in ("dev", "staging", "pull-request", "prod", "prod-approval")
     }
     assert town.github.variables["prod"]["DATABRICKS_HOST"] == town.workspace.url
     principal = town.account.kept["ServicePrincipals"][robots["parcels-prod-approval"]]
@@ -204,28 +205,34 @@ def test_undo_removes_what_setup_made_and_nothing_else(town: Town) -> None:
     left = town.session(given_catalogs=["s"]).undo(tuple(Part), Silent())
 
     assert {one.key: one.reason for one in left} == {
-        "environment staging": "It was there before; setup only changed it."
+        "environment staging": "It was there before; setup only changed it.",
+        "catalog p": "catalog p is not empty: it holds schema parcels.",  # the bundle's
     }
     assert town.account.kept == {"Groups": {}, "ServicePrincipals": {}}
     assert set(town.github.environments) == {"staging"}
-    assert not {"d", "p"} & names(town, "catalogs")
+    assert "d" not in names(town, "catalogs")
     assert {"s", "other"} <= names(town, "catalogs")
-    assert names(town, "schemas", catalog_name="s") & {"parcels"} == set()
     assert town.grants("catalog", "s") == {}
-    assert list(town.session().record.entries) == ["environment staging"]
+    assert list(town.session().record.entries) == ["catalog p", "environment staging"]
 
 
 def test_undo_removes_no_data(town: Town) -> None:
     town.apply()
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    address = f"{town.workspace.url}/api/2.0/fs/files/Volumes/p/parcels/landing/parcels.csv"
+    address = f"{town.workspace.url}/api/2.0/fs/files/Volumes/d/parcels/landing/parcels.csv"
     requests.put(address, headers=headers, data=b"a,b\n", timeout=30).raise_for_status()
 
     left = town.session().undo([Part.METASTORE], Silent())
 
-    assert {one.key for one in left} == {"volume p.parcels.landing", "schema p.parcels", "catalog p"}
-    assert "file parcels.csv" in left[0].reason
-    assert names(town, "volumes", catalog_name="p", schema_name="parcels") == {"landing"}
+    assert {one.key for one in left} == {
+        "volume d.parcels.landing",
+        "schema d.parcels",
+        "catalog d",
+        "catalog s",
+        "catalog p",
+    }
+    assert "file parcels.csv" in next(one.reason for one in left if one.key.startswith("volume"))
+    assert names(town, "volumes", catalog_name="d", schema_name="parcels") == {"landing"}
 
 
 def test_undo_leaves_what_took_the_place_of_what_setup_made(town: Town) -> None:

@@ -68,7 +68,8 @@ def test_a_plan_is_shown_by_administrators_and_changes_nothing(town: Town, setup
     for line in (
         "Account (an account administrator of Databricks)",
         "+ create  group flight_delays-developers",
-        "+ create  schema prod.flight_delays",
+        "+ create  schema dev.flight_delays",
+        ". wait    schema prod.flight_delays: Made by databricks bundle deploy --target prod.",
         "Repository (an administrator of the repository)",
         "+ create  branch rule tag v* of prod",
         ". wait    variables DATABRICKS_CLIENT_ID of prod: First: service principal flight_delays-prod.",

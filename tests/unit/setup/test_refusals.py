@@ -91,7 +91,7 @@ def test_a_failed_step_leaves_a_plan_that_continues(town: Town, part: Part, call
     assert not [made for made in town.session().record.entries.values() if made.begun]
 
 
-@pytest.mark.parametrize("after", [1, 7, 13, 30, 60])
+@pytest.mark.parametrize("after", [1, 7, 13, 30, 45])
 def test_ctrl_c_in_the_middle_loses_nothing_and_doubles_nothing(town: Town, after: int) -> None:
     class Stopped(Silent):
         def __init__(self) -> None:
@@ -109,8 +109,9 @@ def test_ctrl_c_in_the_middle_loses_nothing_and_doubles_nothing(town: Town, afte
 
     assert set(town.actions().values()) == {Action.KEEP, Action.WAIT}
     made = [entry["displayName"] for kind in town.account.kept.values() for entry in kind.values()]
-    assert len(made) == len(set(made)) == 6
-    assert town.session().undo(tuple(Part), Silent()) == ()
+    assert len(made) == len(set(made)) == 7
+    left = {one.key for one in town.session().undo(tuple(Part), Silent())}
+    assert left == {"catalog s", "catalog p"}  # the bundle's schemas are in them
 
 
 def test_what_was_made_when_the_answer_was_lost_is_setups_own(town: Town) -> None:

@@ -116,6 +116,8 @@ MATRIX: dict[tuple[str, str], dict[str, set[str]]] = {
     ("mirror", "parcels-staging"): own("staging", OWNS),
     ("live", "parcels-prod"): own("prod", OWNS),
     ("mirror", "parcels-prod"): own("prod", OWNS) | {"prod.masked": OWNS - {"CREATE_MODEL_VERSION"}},
+    ("live", "parcels-pull-request"): {"staging.landing": {"READ_VOLUME"}},
+    ("mirror", "parcels-pull-request"): {"staging.landing": {"READ_VOLUME"}},
     ("live", "somebody-else"): {},
 }
 
