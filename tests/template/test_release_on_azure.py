@@ -125,7 +125,7 @@ def test_the_decision_record_and_the_model_card_stay_with_the_run(
     chapters: tuple[AzureDevOps, dict[str, Chapter]],
 ) -> None:
     project, told = chapters
-    (decision,) = [found for found in project.api.artifacts if found.name == "decision"]
+    (decision,) = [found for found in project.api.artifacts if found.name == "decision-1"]
     assert decision.build is told["good"].build
     assert "SHA256SUMS" in names(decision.content)
 

@@ -16,6 +16,7 @@ from tests.template.harness.azure_state import Answer, Build, Person
 from tests.template.harness.github_graph import github_graph
 from tests.template.harness.github_hub import Finished, GitHub
 from tests.template.harness.github_state import Review
+from tests.template.harness.github_stubs import write_recorder
 from tests.template.harness.graph import Graph
 from tests.template.harness.scripted import Calls, scripted_gatehouse
 from tests.template.harness.use_case import write_use_case
@@ -54,17 +55,18 @@ class Place:
 @contextmanager
 def place(folder: Path, provider: str, **script: Any) -> Iterator[Place]:
     program, calls = scripted_gatehouse(folder / "scripted", **script)
+    make = write_recorder(folder / "recorders", "make", folder / "made")  # tests are not what is run here
     if provider == "github":
         hub = GitHub(folder / "hub")
         hub.reviewer = lambda w: Review(environment=w.environment, by=hub.people["bert"])
-        write_use_case(hub.work, hub.programs, program)
+        write_use_case(hub.work, hub.programs, program, make=make)
         hub.protect("prod-approval", "bert")
         with hub.open():
             yield Place(hub, calls)
     else:
         project = AzureDevOps(folder / "project")
         project.approver = lambda _: Answer(by=Person("bert"))
-        write_use_case(project.work, project.programs, program)
+        write_use_case(project.work, project.programs, program, make=make)
         project.protect("prod-approval", "bert")
         project.protect("prod")
         project.protect("staging")
