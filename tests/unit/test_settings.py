@@ -107,6 +107,21 @@ ONE = "project: a:B\nenvironments:\n  dev: {catalog: dev}\n"
         ("environments.yml", ONE + "  prod: {catalog: DEV}\n", "two environments share one catalog and schema"),
         ("environments.yml", ONE + "  prod: {catalog: p, sources_from: prod}\n", "prod.sources_from names 'prod'"),
         ("environments.yml", ONE + "  prod: {catalog: p, sources_from: test}\n", "prod.sources_from names 'test'"),
+        (
+            "environments.yml",
+            ONE + "  prod: {catalog: p, source: mirror}\n",
+            "`source: mirror` belongs to `sources_from`",
+        ),
+        (
+            "environments.yml",
+            ONE + "  q: {catalog: dev, schema: main_mirror}\n  r: {catalog: r, sources_from: dev, source: mirror}\n",
+            "two environments share one catalog and schema",
+        ),
+        (
+            "environments.yml",
+            ONE + "  r: {catalog: r, sources_from: dev, source: mirror, platform: databricks}\n",
+            "r reads a mirror of dev, which lives on another platform",
+        ),
         ("environments.yml", "project: a:B\nenvironments: {}\n", "environments: Dictionary should have at least 1"),
     ],
 )

@@ -195,6 +195,14 @@ def test_names_of_columns_in_a_label_may_be_in_capitals_as_everywhere_in_sql() -
             lambda: Slice(name="line", expression="line", required=True),
             "Slice line is required but lists no values.",
         ),
+        (
+            lambda: Column(name="name", type="string", description="", mask="sha2(name, 256)"),
+            "Column name has a mask and is not sensitive.",
+        ),
+        (
+            lambda: Column(name="name", type="string", description="", sensitive=True, nullable=False),
+            "Column name is sensitive, is never null, and has no mask.",
+        ),
     ],
 )
 def test_a_part_that_cannot_be_meant_is_refused(make: Callable[[], object], what: str) -> None:
