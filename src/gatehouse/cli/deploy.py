@@ -52,7 +52,9 @@ def command(
     provider = provider_of(where.settings.root)
     name = _printable(provider.run().ref if ref is None else ref)
     actor, progress = (None if check else acting(provider, as_name)), TerminalProgress()
-    _make_places(where, env, progress)
+    activate = _activation(where, env, progress, in_ci=bool(provider.run().id))
+    if where.platform(env).in_jobs and not where.platform(env).has_schema(where.settings.environment(env).place):
+        activate()  # where a workspace knows nothing of the project yet, the bundle makes the places
     moment = where.clock(env).read(None)
     try:
         with open_world(where, env) as world:
@@ -63,7 +65,7 @@ def command(
                 tell(where.settings.root, "", {"finding": said})
                 click.echo(said)
                 return
-            compare, activate = _ways(world, context, in_ci=bool(provider.run().id))
+            compare = partial(_compared_in_a_run if context.platform.in_jobs else _compared, world, context)
             deployed = deploy(context, compare, ref=name, actor=actor, activate=activate)
     except EvaluationError as error:
         tell(where.settings.root, f"## The code of {escaped(env)} stays as it was\n\n{escaped(error.what)}\n")
@@ -79,34 +81,26 @@ def command(
         click.echo(said)
 
 
-def _make_places(where: Place, env: str, progress: Progress) -> None:
-    """Before anything is looked up in a workspace that knows nothing of the project yet, the bundle is deployed once."""
-    platform = where.platform(env)
-    if platform.in_jobs and not platform.has_schema(where.settings.environment(env).place):
-        from gatehouse.databricks.bundle import deploy_bundle
-
-        deploy_bundle(where.settings.root, env, progress)
-
-
-def _ways(world: World, context: Context, *, in_ci: bool) -> tuple[Callable[[Version], Finding], Callable[[], None]]:
-    """How the champion is scored with this code, and how it becomes live: here, or in the environment's workspace.
+def _activation(where: Place, env: str, progress: Progress, *, in_ci: bool) -> Callable[[], None]:
+    """What makes this checkout's code live: the bundle, where pipelines run in jobs; nothing more is to be done here.
 
     `in_ci`: a CI deploys from release branches and tags, and the workflow asked for the green run of the commit.
     """
-    if not context.platform.in_jobs:
-        return partial(_compared, world, context), lambda: None
-    from gatehouse.cli.elsewhere import run_this_code
+    if not where.platform(env).in_jobs:
+        return lambda: None
     from gatehouse.databricks.bundle import deploy_bundle
+
+    return lambda: deploy_bundle(where.settings.root, env, progress, any_branch=in_ci)
+
+
+def _compared_in_a_run(world: World, context: Context, champion: Version) -> Finding:
+    from gatehouse.cli.elsewhere import run_this_code
     from gatehouse.gates.deployment import GATE, RULE
     from gatehouse.gates.verdict import Finding, Outcome
 
-    def compare(champion: Version) -> Finding:
-        said = run_this_code(world.place, context.name, ["deploy", "--check", "--env", context.name])
-        reason = said.get("finding", f"Version {champion.version} was scored with this code.")
-        return Finding(gate=GATE, rule=RULE, outcome=Outcome.PROMOTE, reason=reason)
-
-    root, name, progress = context.settings.root, context.name, context.progress
-    return compare, lambda: deploy_bundle(root, name, progress, any_branch=in_ci)
+    said = run_this_code(world.place, context.name, ["deploy", "--check", "--env", context.name])
+    reason = said.get("finding", f"Version {champion.version} was scored with this code.")
+    return Finding(gate=GATE, rule=RULE, outcome=Outcome.PROMOTE, reason=reason)
 
 
 def _compared(world: World, context: Context, champion: Version) -> Finding:
