@@ -106,7 +106,7 @@ def test_the_clis_own_schema_takes_every_file(host: str) -> None:
         ("resources/features.job.yml", "timeout_seconds:", "time_out_seconds:"),
         ("resources/alerts.yml", "comparison_operator: GREATER_THAN", "comparison: GREATER_THAN"),
         ("resources/dashboard.yml", "embed_credentials:", "embedd_credentials:"),
-        ("databricks.yml", "privileges: [EXECUTE]", "privileges: [EXECUTE_IT]"),
+        ("databricks.yml", "comment: The versions", "komment: The versions"),
     ],
 )
 def test_an_unknown_field_is_found_by_all_three(file: str, old: str, new: str, host: str, tmp_path: Path) -> None:
@@ -235,6 +235,7 @@ def test_what_holds_data_is_not_destroyed_and_developers_have_none_of_it(
         found = configuration(target)["resources"]
         kept = [resource["lifecycle"] for kind in lasting for resource in found[kind].values()]
         assert kept == [{"prevent_destroy": True}] * 5
+        assert [r for kind in lasting for r in found[kind].values() if "grants" in r] == []  # they are the set-up's
         assert sorted(volume["name"] for volume in found["volumes"].values()) == ["gatehouse", "landing"]
         assert found["experiments"]["runs"]["name"] == f"/Shared/{target}.flight_delays.flight_delays"
 
