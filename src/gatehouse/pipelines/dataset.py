@@ -13,10 +13,10 @@ from gatehouse.errors import ConfigurationError, DataError, TableNotFound
 from gatehouse.lakehouse.failures import first_line
 from gatehouse.lakehouse.point_in_time import join_features, sample, visible
 from gatehouse.pipelines.context import Context
-from gatehouse.pipelines.runs import version_at
+from gatehouse.pipelines.runs import versions_at
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pyspark.sql import DataFrame
 
@@ -46,19 +46,20 @@ def slice_column(name: str) -> str:
 
 def pin(context: Context) -> Pinned:
     """The versions of events and feature tables that belong to as-of; TableNotFound names the pipeline to run."""
-    versions = {}
+    versions: dict[TableName, int] = {}
     events = context.source(context.project.events.table)
     ingesting = context.environment.sources_from or context.name
-    wanted = [(events, "ingest", ingesting)]
-    wanted += [(context.own(f.table.name), "features", context.name) for f in context.project.feature_tables]
-    for name, pipeline, env in wanted:
-        if not context.tables.exists(name):
-            raise TableNotFound(
-                f"{name} does not exist.",
-                why=f"The {context.project.name} data set is built from it.",
-                remedy=f"gatehouse run {pipeline} --env {env} --as-of {context.as_of:%Y-%m-%d}",
-            )
-        versions[name] = version_at(context, pipeline, name)
+    own = [context.own(f.table.name) for f in context.project.feature_tables]
+    for pipeline, env, names in (("ingest", ingesting, [events]), ("features", context.name, own)):
+        for name in names:
+            if not context.tables.exists(name):
+                raise TableNotFound(
+                    f"{name} does not exist.",
+                    why=f"The {context.project.name} data set is built from it.",
+                    remedy=f"gatehouse run {pipeline} --env {env} --as-of {context.as_of:%Y-%m-%d}",
+                )
+        if names:
+            versions |= versions_at(context, pipeline, names)
     return Pinned(versions=versions)
 
 
@@ -74,11 +75,7 @@ def build(context: Context, pinned: Pinned, *, after: datetime, until: datetime)
 
     project = context.project
     events = project.events
-    table = project.event_table
-    rows = visible(_read(context, pinned, context.source(events.table)), table, context.as_of)
-    rows = rows.where((F.col(events.time) > F.lit(after)) & (F.col(events.time) <= F.lit(until)))
-    rows = sample(rows, table.primary_key, context.environment.data_fraction)
-    rows = _derived(context, rows)
+    rows = _derived(context, _events(context, pinned, after=after, until=until))
     features = []
     for declaration in project.feature_tables:
         known = visible(_read(context, pinned, context.own(declaration.table.name)), declaration.table, until)
@@ -87,10 +84,11 @@ def build(context: Context, pinned: Pinned, *, after: datetime, until: datetime)
             known = known.where(F.col(declaration.table.known_at) > F.lit(oldest))
         features.append((declaration, known))
     joined = join_features(rows, features, time=events.time, lead=events.lead)
-    _demand_features(context, joined)
+    columns = joined.columns
+    _demand_features(context, columns)
     _demand_sql(joined, {f"slices.{s.name}": s.expression for s in project.slices} | {"unit": project.unit.expression})
     return joined.select(
-        *(c for c in joined.columns if c not in (_OUTCOME, *project.features)),
+        *(c for c in columns if c not in (_OUTCOME, *project.features)),
         *(F.col(f).cast("double").alias(f) for f in project.features),
         F.col(events.time).alias(EVENT_TIME),
         F.expr(project.unit.expression).cast("string").alias(UNIT),
@@ -98,6 +96,30 @@ def build(context: Context, pinned: Pinned, *, after: datetime, until: datetime)
         F.col(f"{_OUTCOME}.label").alias(project.label.name),
         F.col(f"{_OUTCOME}.known_at").alias(LABEL_KNOWN_AT),
     )
+
+
+def outcomes(context: Context, pinned: Pinned, *, after: datetime, until: datetime) -> DataFrame:
+    """The events that `build` gives, without their features: their keys, `event_time`, label and `label_known_at`."""
+    from pyspark.sql import functions as F
+
+    project = context.project
+    rows = _derived(context, _events(context, pinned, after=after, until=until))
+    return rows.select(
+        *project.event_table.primary_key,
+        F.col(project.events.time).alias(EVENT_TIME),
+        F.col(f"{_OUTCOME}.label").alias(project.label.name),
+        F.col(f"{_OUTCOME}.known_at").alias(LABEL_KNOWN_AT),
+    )
+
+
+def _events(context: Context, pinned: Pinned, *, after: datetime, until: datetime) -> DataFrame:
+    """The environment's share of the events of (after, until], as known at the context's as-of."""
+    from pyspark.sql import functions as F
+
+    events, table = context.project.events, context.project.event_table
+    rows = visible(_read(context, pinned, context.source(events.table)), table, context.as_of)
+    rows = rows.where((F.col(events.time) > F.lit(after)) & (F.col(events.time) <= F.lit(until)))
+    return sample(rows, table.primary_key, context.environment.data_fraction)
 
 
 def _read(context: Context, pinned: Pinned, name: TableName) -> DataFrame:
@@ -130,8 +152,8 @@ def _derived(context: Context, rows: DataFrame) -> DataFrame:
     return derived
 
 
-def _demand_features(context: Context, joined: DataFrame) -> None:
-    missing = [f for f in context.project.features if f not in joined.columns]
+def _demand_features(context: Context, columns: Sequence[str]) -> None:
+    missing = [f for f in context.project.features if f not in columns]
     if missing:
         raise DataError(
             f"No event column and no feature table brings {', '.join(missing)}.",

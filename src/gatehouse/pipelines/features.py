@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from gatehouse.pipelines.changes import BEGINNING
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.moments import utc
 from gatehouse.pipelines.quality import record_counts
-from gatehouse.pipelines.runs import Run, changed_since, inputs_of, record, watermark
+from gatehouse.pipelines.runs import Completed, Run, changed_since, completed, record
 from gatehouse.project import FeatureTable, Window
 
 if TYPE_CHECKING:
@@ -35,22 +36,40 @@ class Refreshed:
 
 
 def refresh(context: Context) -> tuple[Refreshed, ...]:
-    """Compute every feature table up to the context's as-of."""
+    """Compute every feature table up to the context's as-of.
+
+    What was computed is recorded at the end, or at the first error: each record is a commit of its own, and takes as
+    long as a small table. Killed before that, the next run computes the same rows over those that are there.
+    """
     with context.alone("features"):
-        return tuple(_refresh_one(context, declaration) for declaration in context.project.feature_tables)
+        before = completed(context, "features")
+        done: list[tuple[Refreshed, Run | None]] = []
+        try:
+            for declaration in context.project.feature_tables:
+                done.append(_refresh_one(context, declaration, before.get(declaration.table.name)))
+        except Exception:
+            _record(context, done)
+            raise
+        _record(context, done)
+        return tuple(refreshed for refreshed, _ in done)
 
 
-def _refresh_one(context: Context, declaration: FeatureTable) -> Refreshed:
+def _record(context: Context, done: Sequence[tuple[Refreshed, Run | None]]) -> None:
+    record(context, *(run for _, run in done if run is not None))
+
+
+def _refresh_one(context: Context, declaration: FeatureTable, before: Completed | None) -> tuple[Refreshed, Run | None]:
+    """Compute one table; the run is what to record of it."""
     table = declaration.table
     name = context.own(table.name)
     with context.progress.step(f"features {table.name}"):
         versions = _versions(context, declaration)
         grown = context.tables.exists(name) and not _stored_columns(context, name) >= set(table.names)
         context.tables.create(name, table)
-        window = _window(context, declaration, grown=grown)
+        window = _window(context, declaration, before, grown=grown)
         if window is None:
             context.progress.note(f"{table.name}: nothing to compute up to {context.as_of:%Y-%m-%d %H:%M}.")
-            return Refreshed(table=table.name, rows=0, since=None)
+            return Refreshed(table=table.name, rows=0, since=None), None
         inputs = {i: _input(context, declaration, i, versions[i], window) for i in declaration.inputs}
         computed = declaration.compute(inputs, window).select(*table.names)
         checked = check(computed, table.expectations, table=table.name)
@@ -59,33 +78,21 @@ def _refresh_one(context: Context, declaration: FeatureTable) -> Refreshed:
         )
         rows = _rows_in(context.tables.read(name), table.known_at, window)
         record_counts(context, checked.counts)
-        record(
-            context,
-            Run(
-                pipeline="features",
-                target=table.name,
-                since=window.start,
-                rows=rows,
-                version=version,
-                inputs=versions,
-            ),
-        )
-    return Refreshed(table=table.name, rows=rows, since=window.start)
+    run = Run(pipeline="features", target=table.name, since=window.start, rows=rows, version=version, inputs=versions)
+    return Refreshed(table=table.name, rows=rows, since=window.start), run
 
 
-def _window(context: Context, declaration: FeatureTable, *, grown: bool) -> Window | None:
+def _window(context: Context, declaration: FeatureTable, before: Completed | None, *, grown: bool) -> Window | None:
     """From the earliest moment whose inputs changed since the last run, else from that run; None if it is all there.
 
     A table that has gained a column is computed anew: null would look like a value that was not known.
     """
-    done = watermark(context, "features", declaration.table.name)
+    done = before.as_of if before else None
     if done is not None and done > context.as_of:
         return None
     changed = None
-    if done is not None:
-        changed = (
-            BEGINNING if grown else changed_since(context, inputs_of(context, "features", declaration.table.name, done))
-        )
+    if before is not None:
+        changed = BEGINNING if grown else changed_since(context, before.inputs)
         if changed is not None and changed > context.as_of:
             changed = None
         if done == context.as_of and changed is None:
@@ -143,4 +150,6 @@ def _rows_in(frame: DataFrame, known_at: str, window: Window) -> int:
 
 def freshness(context: Context) -> dict[str, datetime | None]:
     """Up to when each feature table is complete."""
-    return {f.table.name: watermark(context, "features", f.table.name) for f in context.project.feature_tables}
+    done = completed(context, "features")
+    names = [f.table.name for f in context.project.feature_tables]
+    return {name: done[name].as_of if name in done else None for name in names}

@@ -7,7 +7,7 @@ write is keyed, changes nothing twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -37,11 +37,26 @@ class Run:
     inputs: Mapping[str, int] = field(default_factory=dict)
 
 
-def record(context: Context, run: Run) -> None:
-    """Write the run to the environment's record, over an earlier record of the same run unless that says the same."""
-    name = context.own(RUNS.name)
+def record(context: Context, *runs: Run) -> None:
+    """Write runs of one pipeline to the environment's record, over earlier ones of this as-of that say otherwise."""
+    if not runs:
+        return
+    name, keys = context.own(RUNS.name), list(RUNS.primary_key)
     context.tables.create(name, RUNS)
-    row = (
+    frame = context.frame([_row(context, run) for run in runs], RUNS.name)
+    earlier = _runs(context, name, runs[0].pipeline, [run.target for run in runs], as_of=context.as_of)
+    both = earlier.unionByName(frame).toPandas()
+    if len(both) == len(runs):
+        context.tables.append(name, frame)
+        return
+    said = both.drop(columns=["code", "finished_at"]).drop_duplicates()
+    repeated = set(both[both.duplicated(keys)]["target"]) - set(said[said.duplicated(keys)]["target"])
+    if other := [_row(context, run) for run in runs if run.target not in repeated]:
+        context.tables.merge(name, context.frame(other, RUNS.name), keys=RUNS.primary_key)
+
+
+def _row(context: Context, run: Run) -> tuple[object, ...]:
+    return (
         run.pipeline,
         run.target,
         context.as_of,
@@ -55,12 +70,30 @@ def record(context: Context, run: Run) -> None:
         context.code.commit,
         context.now,
     )
-    frame = context.frame([row], RUNS.name)
-    earlier = _runs(context, name, run.pipeline, run.target, as_of=context.as_of).unionByName(frame).toPandas()
-    if len(earlier) == 1:
-        context.tables.append(name, frame)
-    elif len(earlier.drop(columns=["code", "finished_at"]).drop_duplicates()) > 1:  # else it was only repeated
-        context.tables.merge(name, frame, keys=RUNS.primary_key)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completed:
+    """Up to when a target is complete, and the Delta version of each table that the run up to there read."""
+
+    as_of: datetime
+    inputs: Mapping[str, int]
+
+
+def completed(context: Context, pipeline: str) -> dict[str, Completed]:
+    """The latest run of each target; targets that the pipeline never completed are left out."""
+    from pyspark.sql import functions as F
+
+    name = context.own(RUNS.name)
+    if not context.tables.exists(name):
+        return {}
+    runs = context.tables.read(name).where(F.col("pipeline") == pipeline)
+    found = runs.select("target", "as_of", "inputs").toPandas().sort_values("as_of")
+    return {
+        target: Completed(as_of=moment, inputs=json.loads(inputs))
+        for target, as_of, inputs in found.itertuples(index=False)
+        if (moment := utc(as_of)) is not None
+    }
 
 
 def watermark(context: Context, pipeline: str, target: str) -> datetime | None:
@@ -70,21 +103,16 @@ def watermark(context: Context, pipeline: str, target: str) -> datetime | None:
     name = context.own(RUNS.name)
     if not context.tables.exists(name):
         return None
-    runs = _runs(context, name, pipeline, target)
+    runs = _runs(context, name, pipeline, [target])
     return utc(runs.agg(F.max("as_of").alias("moment")).toPandas()["moment"].iloc[0])
 
 
-def inputs_of(context: Context, pipeline: str, target: str, as_of: datetime) -> dict[str, int]:
-    """Delta version of each table that a completed run read."""
-    runs = _runs(context, context.own(RUNS.name), pipeline, target, as_of=as_of)
-    found = runs.select("inputs").toPandas()["inputs"]
-    return dict(json.loads(found.iloc[0])) if len(found) else {}
-
-
-def _runs(context: Context, name: TableName, pipeline: str, target: str, *, as_of: datetime | None = None) -> DataFrame:
+def _runs(
+    context: Context, name: TableName, pipeline: str, targets: list[str], *, as_of: datetime | None = None
+) -> DataFrame:
     from pyspark.sql import functions as F
 
-    runs = context.tables.read(name).where((F.col("pipeline") == pipeline) & (F.col("target") == target))
+    runs = context.tables.read(name).where((F.col("pipeline") == pipeline) & F.col("target").isin(targets))
     return runs if as_of is None else runs.where(F.col("as_of") == F.lit(as_of))
 
 
@@ -107,20 +135,23 @@ def _changed_after(context: Context, name: TableName, version: int) -> Iterator[
     yield from filter(None, map(changed_in, commits))
 
 
-def version_at(context: Context, pipeline: str, name: TableName) -> int:
-    """The table's version as runs up to as-of left it, so that a later look at the same as-of reads the same rows.
+def versions_at(context: Context, pipeline: str, names: Sequence[TableName]) -> dict[TableName, int]:
+    """The tables' versions as runs up to as-of left them, so that a later look at the same as-of reads the same rows.
 
-    Where no such run is on record (the table was filled in one go beyond as-of), its newest version.
+    Where no such run is on record (the table was filled in one go beyond as-of), its newest version. The tables are
+    of one schema.
     """
-    import pandas as pd
     from pyspark.sql import functions as F
 
-    place = TableName(name.catalog, name.schema, RUNS.name)
+    found: dict[str, int] = {}
+    place = TableName(names[0].catalog, names[0].schema, RUNS.name)
     if context.tables.exists(place):
         runs = context.tables.read(place).where(
-            (F.col("pipeline") == pipeline) & (F.col("target") == name.table) & (F.col("as_of") <= F.lit(context.as_of))
+            (F.col("pipeline") == pipeline)
+            & F.col("target").isin([name.table for name in names])
+            & (F.col("as_of") <= F.lit(context.as_of))
         )
-        found = runs.agg(F.max("version").alias("version")).toPandas()["version"].iloc[0]
-        if not pd.isna(found):
-            return int(found)
-    return context.tables.version(name)
+        # Not grouped by the engine: whole rows of so small a table are here sooner.
+        for run in runs.select("target", "version").where(F.col("version").isNotNull()).collect():
+            found[run.target] = max(run.version, found.get(run.target, 0))
+    return {n: found[n.table] if n.table in found else context.tables.version(n) for n in names}
