@@ -12,7 +12,7 @@ from gatehouse.lakehouse.lineage import Lineage
 from gatehouse.lakehouse.point_in_time import sample, visible
 from gatehouse.lakehouse.tables import TableName
 from gatehouse.pipelines.context import Context
-from gatehouse.pipelines.dataset import LABEL_KNOWN_AT, Pinned, build, pin
+from gatehouse.pipelines.dataset import LABEL_KNOWN_AT, Pinned, build, outcomes, pin
 from gatehouse.pipelines.moments import utc
 from gatehouse.pipelines.tables import GATE_DECISIONS
 
@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HoldOutRows:
-    """Events of (start, end] with features and labels, one row each. `label_share` is of those due to have a label."""
+    """Events of (start, end] with features and labels, one row each. `label_share` is of those due to have a label.
+
+    `events` are the same ones without features, which is all it takes to count them.
+    """
 
     frame: DataFrame
+    events: DataFrame
     pinned: Pinned
     start: datetime
     end: datetime
@@ -44,14 +48,16 @@ def hold_out(context: Context, trainings: list[Lineage]) -> HoldOutRows:
         start = context.as_of - timedelta(microseconds=1)
     pinned = pin(context)
     frame = build(context, pinned, after=start, until=context.as_of)
+    events = outcomes(context, pinned, after=start, until=context.as_of)
     has_label = F.col(context.project.label.name).isNotNull()
-    counted = frame.agg(
+    counted = events.agg(
         F.sum(has_label.cast("bigint")).alias("labelled"),
         F.sum((F.col(LABEL_KNOWN_AT).isNull() & ~has_label).cast("bigint")).alias("waiting"),
     ).toPandas()
     labelled, waiting = (int(counted[c].fillna(0).iloc[0]) for c in ("labelled", "waiting"))
     return HoldOutRows(
         frame=frame,
+        events=events,
         pinned=pinned,
         start=start,
         end=context.as_of,
@@ -75,7 +81,7 @@ def training_of(context: Context, lineage: Lineage, rows: HoldOutRows) -> Traini
     trained = events.where((time > F.lit(lineage.train_start)) & (time <= F.lit(lineage.train_end))).select(*keys)
     share = context.settings.environment(lineage.environment).data_fraction if _is_known(context, lineage) else 1.0
     trained = sample(trained, keys, share)
-    shared = rows.frame.select(*keys).join(trained, keys, "left_semi").count()
+    shared = rows.events.select(*keys).join(trained, keys, "left_semi").count()
     return Training(start=lineage.train_start, end=lineage.train_end, hold_out_keys=shared)
 
 
