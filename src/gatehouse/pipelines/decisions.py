@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,8 +81,8 @@ def find(context: Context, version: Version, *, digest: str | None = None) -> De
             remedy=f"gatehouse release --env {context.name}",
         )
     text = context.tracking.read_text(version.run_id, _artefact(digest)) if version.run_id else None
-    record = DecisionRecord.from_json(text) if text is not None else None
-    if problem := _not_the_one(context, version, record, digest):
+    record, found = _read(text) if text is not None else (None, "")
+    if problem := _not_the_one(context, version, record, found, wanted=digest):
         raise StateError(
             f"The decision record of version {version.version} is {problem}.",
             why="What was decided is bound to that very record.",
@@ -91,11 +92,20 @@ def find(context: Context, version: Version, *, digest: str | None = None) -> De
     return record
 
 
-def _not_the_one(context: Context, version: Version, record: DecisionRecord | None, digest: str) -> str | None:
+@lru_cache(maxsize=16)
+def _read(text: str) -> tuple[DecisionRecord, str]:
+    """A record and its digest, worked out once for each text: every page and every act asks for the same few again."""
+    record = DecisionRecord.from_json(text)
+    return record, record.digest()
+
+
+def _not_the_one(
+    context: Context, version: Version, record: DecisionRecord | None, digest: str, *, wanted: str
+) -> str | None:
     if record is None:
         return "missing"
-    if record.digest() != digest:
-        return f"not the one of its tag ({record.digest()[:12]}, not {digest[:12]})"
+    if digest != wanted:
+        return f"not the one of its tag ({digest[:12]}, not {wanted[:12]})"
     if version.version not in (record.candidate.version, record.promoted.version):
         return f"that of version {record.promoted.version}"
     entered = (e for e in context.audit.entries() if e.action == _JUDGED and e.model == context.model)
