@@ -36,7 +36,7 @@ DATABRICKS := $(if $(filter Databricks,$(shell databricks --version 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two test processes on two cores are slower than one after the other
-.PHONY: help demo install test test-unit test-integration test-slow test-template test-pythons test-jvm lint lint-code lint-workflows lint-github lint-azure format databricks-cli clean ready python
+.PHONY: help demo install test test-unit test-integration test-slow test-template test-pythons test-jvm full-spark lint lint-code lint-workflows lint-github lint-azure format databricks-cli clean ready python
 
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -55,10 +55,10 @@ test-unit: ready ## Pure code and contracts
 test-integration: ready ## Whole pipelines on a throw-away lakehouse
 	@$(RUN) pytest -m 'not slow' tests/integration
 
-test-slow: ready ## Simulations, year-long data, killed processes, every way through the gates, mutations
+test-slow: ready $(if $(wildcard tests/template),full-spark) ## Simulations, year-long data, killed processes, every way through the gates, mutations
 	@$(RUN) pytest -m slow tests/unit tests/integration $(wildcard tests/template)
 
-test-template: ready $(if $(wildcard tests/template),$(filter .tools/%,$(DATABRICKS))) ## What proves the template itself: workflows compared, and run as on GitHub
+test-template: ready $(if $(wildcard tests/template),full-spark $(filter .tools/%,$(DATABRICKS))) ## What proves the template itself: workflows compared, and run as on GitHub
 	@$(if $(wildcard tests/template),$(RUN) pytest -m 'not slow' tests/template,echo "This project left the template's own tests behind.")
 
 test-pythons: test-python-3.11 test-python-3.12 test-python-3.13 ## Unit tests on every other supported Python found here
@@ -80,6 +80,12 @@ test-jvm: ready ## Unit tests that use Spark on the JVM, where there is a Java
 		UV_PROJECT_ENVIRONMENT=.venv-jvm $(RUN) --no-default-groups --group dev --group jvm pytest -m 'spark and not slow' --engine jvm tests/unit; \
 	else \
 		echo "Engine jvm: SKIPPED, it needs Java 17 or 21, and no java runs here."; \
+	fi
+
+# The Spark of the emulated workspace, in its own process: tests of the template skip what needs it where there is no JDK.
+full-spark: ready
+	@if java -version >/dev/null 2>&1 && javac -version >/dev/null 2>&1; then \
+		UV_PYTHON='$(PYTHON)' UV_PROJECT_ENVIRONMENT=.venv-jvm $(UV) sync --quiet --locked --no-default-groups --group dev --group jvm; \
 	fi
 
 lint: lint-code lint-workflows ## Style, types, workflows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -105,10 +106,14 @@ def test_a_server_that_is_killed_while_it_loads_loses_no_row_and_doubles_none(tm
     inbox.mkdir(parents=True)
     for number in range(files):
         land(inbox, f"{number}.csv", HEADER + f"{number};;;0.5\n")
+    program = tmp_path / "load.py"
+    program.write_text(LOADER, encoding="utf-8")
     table = tmp_path / "first" / "warehouse" / "dev__files.db" / "readings_landed"
     with (
         SparkServer(["dev"], folder=tmp_path / "first", volumes=volumes) as first,
-        subprocess.Popen([sys.executable, "-c", LOADER, first.remote], cwd=ROOT) as loader,
+        subprocess.Popen(
+            [sys.executable, program, first.remote], env={**os.environ, "PYTHONPATH": str(ROOT)}
+        ) as loader,
     ):
         while len(list((table / "_delta_log").glob("*.json"))) < 4:
             assert loader.poll() is None, "loaded everything, or failed, before it could be killed"

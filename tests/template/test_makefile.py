@@ -25,7 +25,8 @@ esac
 
 def make(folder: Path, *arguments: str, java: bool = False, finds: str = "", exits: int = 0) -> tuple[int, str]:
     """Run make with a uv and a java of our own in front of the real ones: exit code, what was printed."""
-    for name, script in {"uv": UV, "java": f"#!/bin/sh\nexit {0 if java else 1}\n"}.items():
+    jdk = f"#!/bin/sh\nexit {0 if java else 1}\n"
+    for name, script in {"uv": UV, "java": jdk, "javac": jdk}.items():
         (folder / name).write_text(script, encoding="utf-8")
         (folder / name).chmod(0o755)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
@@ -65,6 +66,15 @@ def test_with_java_the_unit_tests_run_on_the_jvm_engine_alone(tmp_path: Path) ->
         0,
         "uv run --locked --no-default-groups --group dev --group jvm "
         "pytest -m spark and not slow --engine jvm tests/unit\n",
+    )
+
+
+@pytest.mark.parametrize("target", ["test-template", "test-slow"])
+def test_the_emulated_workspace_has_its_spark_before_its_tests_begin(tmp_path: Path, target: str) -> None:
+    code, printed = make(tmp_path, target, java=True)
+    assert (code, printed.splitlines()[0]) == (
+        0,
+        "uv sync --quiet --locked --no-default-groups --group dev --group jvm",
     )
 
 

@@ -1,6 +1,6 @@
 """Spark Connect on loopback that takes Unity Catalog's names: full Spark with Delta, and four small classes of ours.
 
-It needs a JDK, and full Spark beside this interpreter or in .venv-jvm, which `make test-jvm` makes. Whoever connects
+It needs a JDK, and full Spark beside this interpreter or in .venv-jvm, which `make full-spark` makes. Whoever connects
 needs Spark's client alone: `SparkSession.builder.remote(server.remote)`, or SPARK_REMOTE.
 """
 
@@ -158,11 +158,11 @@ class SparkServer:
 
 
 def spark_server_or_skip() -> None:
-    """Skip the test where no server can be had; under CI with a Java, fail instead: there it is a mistake."""
+    """Skip the test where no server can be had; under CI with a JDK, fail instead: there it is a mistake."""
     if shutil.which("javac") is None:
         pytest.skip("a Spark server of its own needs a JDK, and no javac runs here")
     if _find_spark_home() is None:
-        message = "needs full Spark beside this interpreter, or in .venv-jvm: make test-jvm"
+        message = "needs full Spark beside this interpreter, or in .venv-jvm: make full-spark"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
