@@ -45,6 +45,7 @@ _SECTIONS = {
     "In CI": {
         "setup": "Make what a project needs around it: principals, catalogs, grants, the CI's environments.",
         "preflight": "What stands between this checkout and a release that works.",
+        "smoke": "What a real workspace does otherwise than the tests' emulated one.",
         "rehearse": "Run every pipeline and every gate in a schema that is thrown away.",
         "sweep": "Drop what rehearsals left behind.",
         "tested": "Whether this commit was green in staging.",

@@ -25,6 +25,23 @@ def deploy_bundle(root: Path, target: str, progress: Progress, *, any_branch: bo
     Raises:
         PlatformError: the command line is not there, or ended otherwise than well; the last lines that it wrote.
     """
+    with progress.step(f"databricks bundle deploy -t {target}"):
+        code, said = run_cli(root, "bundle", "deploy", "-t", target, *(["--force"] if any_branch else []))
+    if code != 0:
+        raise PlatformError(
+            f"databricks bundle deploy -t {target} ended with {code}:\n{said}",
+            why="What is deployed may be a part of this code only; nothing was entered as live.",
+            remedy=f"databricks bundle validate --strict -t {target}    says more; then run the same command again.",
+        )
+    progress.note(said)
+
+
+def run_cli(root: Path, *arguments: str) -> tuple[int, str]:
+    """The Databricks command line in a checkout, as the identity of the process's variables: exit code, last lines.
+
+    Raises:
+        PlatformError: it is not there.
+    """
     cli = os.environ.get(VARIABLE) or shutil.which("databricks")
     if cli is None:
         raise PlatformError(
@@ -35,22 +52,14 @@ def deploy_bundle(root: Path, target: str, progress: Progress, *, any_branch: bo
     environ = dict(os.environ)
     if _PRINCIPAL not in environ and environ.get("DATABRICKS_CLIENT_ID"):  # who deploys runs the jobs
         environ[_PRINCIPAL] = environ["DATABRICKS_CLIENT_ID"]
-    with progress.step(f"databricks bundle deploy -t {target}"):
-        done = subprocess.run(  # noqa: S603 - a fixed command; the target is a name of conf/environments.yml
-            [cli, "bundle", "deploy", "-t", target, *(["--force"] if any_branch else [])],
-            cwd=root,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-    said = "\n".join(done.stdout.strip().splitlines()[-_LINES:])
-    if done.returncode != 0:
-        raise PlatformError(
-            f"databricks bundle deploy -t {target} ended with {done.returncode}:\n{said}",
-            why="What is deployed may be a part of this code only; nothing was entered as live.",
-            remedy=f"databricks bundle validate --strict -t {target}    says more; then run the same command again.",
-        )
-    progress.note(said)
+    done = subprocess.run(  # noqa: S603 - our own argument lists, without a shell
+        [cli, *arguments],
+        cwd=root,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.returncode, "\n".join(done.stdout.strip().splitlines()[-_LINES:])
