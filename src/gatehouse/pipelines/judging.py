@@ -117,8 +117,8 @@ def confirm_approval(context: Context, version: Version, rights_of: Callable[[],
     return Passed(said=f"Version {number} is approved by {tagged.name}: {rights.established_by}.")
 
 
-def put_live(context: Context, version: Version, serve: Callable[[str], None] | None = None) -> Passed:
-    """Make an approved version the champion, in the name of who approved it; `serve` then has its endpoint updated.
+def put_live(context: Context, version: Version) -> Passed:
+    """Make an approved version the champion, in the name of who approved it.
 
     Raises:
         Refused: a gate or a person did not let it through, or it was put back because it does not work.
@@ -134,9 +134,6 @@ def put_live(context: Context, version: Version, serve: Callable[[str], None] | 
             why=f"The champion is {settled.champion or 'nobody'}, as before.",
             remedy="Mend the version, or train a new one.",
         )
-    if serve is not None:
-        with context.progress.step(f"serve version {settled.version}"):
-            serve(settled.version)
     return Passed(said=f"Version {settled.version} is the champion of {context.model}.", settled=settled)
 
 
