@@ -20,6 +20,7 @@ from databricks.sdk.errors import (
 )
 from databricks.sdk.service.catalog import PermissionsChange, Privilege, VolumeType
 from databricks.sdk.service.dashboards import Dashboard
+from databricks.sdk.service.iam import Patch, PatchOp, PatchSchema
 from tests.template.harness import NotUnderstood
 from tests.template.harness.workspace import ADMIN, Workspace
 from tests.template.harness.workspace.people import DORA, PEOPLE, client_of, grant, let_in, new_schema
@@ -60,6 +61,22 @@ def test_an_unknown_token_is_forbidden_and_an_expired_one_not_authenticated(work
     with pytest.raises(Unauthenticated, match="expired"):
         eve.current_user.me()
     assert client_of(workspace, "eve@example.com").current_user.me().user_name == "eve@example.com"
+
+
+def test_a_group_counts_from_the_moment_that_somebody_is_in_it(
+    workspace: Workspace, admin: WorkspaceClient, schema: str
+) -> None:
+    workspace.add_user("fay@example.com")
+    fay = client_of(workspace, "fay@example.com")
+    group = admin.groups.create(display_name="delays-late")
+    grant(admin, "catalog", "dev", "delays-late", "USE_CATALOG", "CREATE_SCHEMA")
+    with pytest.raises(PermissionDenied):
+        fay.schemas.create(f"{schema[4:]}_of_fay", "dev")
+    member = Patch(op=PatchOp.ADD, path="members", value=[{"value": fay.current_user.me().id}])
+    admin.groups.patch(
+        str(group.id), operations=[member], schemas=[PatchSchema.URN_IETF_PARAMS_SCIM_API_MESSAGES_2_0_PATCH_OP]
+    )
+    assert fay.schemas.create(f"{schema[4:]}_of_fay", "dev").owner == "fay@example.com"
 
 
 # Unity Catalog and files

@@ -231,6 +231,7 @@ class Workspace:
         if reply is not None or "/mlflow/" in request.path or "/jobs/" in request.path:
             return reply
         reply = self._lake.passed_on(request)
+        self.identities.forget(request)
         unknown = reply.status in (501, 405) or (reply.content or b"").startswith(b'{"detail"')
         return None if unknown else reply
 

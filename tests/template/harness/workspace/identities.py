@@ -24,6 +24,7 @@ class Identities:
         self._lake = lake
         self._tokens: dict[str, str] = {}
         self._expired: set[str] = set()
+        self._names: dict[str, set[str]] = {}  # of principals_of, until somebody changes users or groups
 
     def teach(self, front: Front) -> None:
         front.teach("GET", f"{_SCIM}/Me", lambda request: self._me(request.caller))
@@ -68,6 +69,16 @@ class Identities:
 
     def principals_of(self, caller: str) -> set[str]:
         """The names under which grants may speak of the caller: its own, and those of its groups."""
+        if caller not in self._names:
+            self._names[caller] = self._named(caller)
+        return self._names[caller]
+
+    def forget(self, request: Request) -> None:
+        """Users, groups or their members may be others after this call."""
+        if request.method != "GET" and "/scim/" in request.path:
+            self._names.clear()
+
+    def _named(self, caller: str) -> set[str]:
         ids = {entry["id"] for kind, name in _KINDS for entry in self._all(kind) if entry.get(name) == caller}
         groups = [g for g in self._all("Groups") if ids & {m["value"] for m in g.get("members") or []}]
         return {caller, "account users", "users", *(group["displayName"] for group in groups)}
@@ -115,6 +126,8 @@ class Identities:
         return list(self._lake_json("GET", kind).get("Resources") or [])
 
     def _lake_json(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        if method != "GET":
+            self._names.clear()
         sent = b"" if body is None else json.dumps(body).encode()
         reply = self._lake.call(method, f"{_SCIM}/{path}", body=sent, headers={"Content-Type": "application/json"})
         given = json.loads(reply.content or b"{}")
