@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.template.harness.databricks_cli import databricks_cli
-from tests.template.harness.road import APPROVER, Road, road
+from tests.template.harness.road import Road, road
 from tests.template.harness.spark.server import spark_server_or_skip
 
 pytestmark = pytest.mark.slow
@@ -60,7 +60,7 @@ def test_a_candidate_becomes_the_champion_of_a_workspace_and_goes_back(ready: Ro
 def champion(ready: Road) -> str:
     from mlflow import MlflowClient
 
-    environ = ready.workspace.environ(APPROVER)
+    environ = ready.workspace.environ(ready.principals["prod"])
     with pytest.MonkeyPatch.context() as patched:
         for name, value in environ.items():
             patched.setenv(name, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,9 +12,11 @@ from gatehouse.errors import PlatformError, Refused
 from gatehouse.gates.approval import Decision
 from gatehouse.gates.promotion import CHALLENGER, CHAMPION, PREVIOUS
 from gatehouse.gates.verdict import Outcome
+from gatehouse.lakehouse.embedded import Embedded
+from gatehouse.lakehouse.online import Asked, Wanted
 from gatehouse.lakehouse.registry_rules import APPROVAL_RECORD_TAG, APPROVAL_TAG
 from gatehouse.pipelines.judging import Passed, TagRights, as_trained, confirm_approval, evaluate, put_live, tags_of
-from gatehouse.settings import Environment
+from gatehouse.settings import Environment, Serving
 
 if TYPE_CHECKING:
     from tests.integration.pipelines.release.conftest import Road
@@ -176,16 +179,53 @@ def test_a_run_for_a_version_that_was_champion_before_changes_nothing(
     assert road.aliases()[CHAMPION] == "1"
 
 
-def test_an_endpoint_that_cannot_be_updated_fails_the_step_and_the_next_run_does_it(road: Road) -> None:
-    def broken(_: str) -> None:
-        raise PlatformError("The endpoint does not answer.")
+class Answering:
+    """An endpoint that notes whom it serves; it refuses the versions in `broken`."""
 
+    def __init__(self, broken: set[str]) -> None:
+        self.broken, self.served = broken, list[tuple[str, int]]()
+
+    def serve(self, version: str, asked: Asked) -> str:
+        if version in self.broken:
+            raise PlatformError(f"Version {version} did not become ready.")
+        self.served.append((version, len(asked.answers)))
+        return "https://workspace/serving-endpoints/little/invocations"
+
+    def split(self, champion: str, challenger: str, percent: int, asked: Asked) -> str:
+        raise AssertionError("nobody asked for a split")
+
+
+class WithEndpoint(Embedded):
+    """The laptop's platform with an endpoint."""
+
+    def __init__(self, root: Path, endpoint: Answering) -> None:
+        super().__init__(root)
+        self.endpoint = endpoint
+
+    def online(self, model: str, place: Any, wanted: Wanted | None, progress: Any) -> Any:
+        assert wanted == Wanted(
+            name="little", project="temperature", env="prod", workload_size="Small", scale_to_zero=True
+        )
+        return self.endpoint
+
+
+def test_a_version_that_its_endpoint_cannot_serve_does_not_become_champion(road: Road) -> None:
+    endpoint, context = Answering({"2"}), road.context()
+    served = road.under(
+        platform=WithEndpoint(context.root, endpoint),
+        environment=context.environment.model_copy(update={"serving": Serving(name="little")}),
+    )
     tag(road, "2", "approved")
     approval(road, "2")
-    with pytest.raises(PlatformError):
-        deployment(road, "2", broken)
-    deployment(road, "2")
-    assert road.aliases()[CHAMPION] == "2"
+    with pytest.raises(Refused, match=r"Version 2 was put back.*Version 2 did not become ready"):
+        deployment(served, "2")
+    assert (road.aliases()[CHAMPION], endpoint.served) == ("1", [])
+
+    endpoint.broken.clear()
+    deployment(served, "2")
+    assert (road.aliases()[CHAMPION], endpoint.served) == ("2", [("2", 20)])
+    served.rollback()
+    assert (road.aliases()[CHAMPION], endpoint.served[1:]) == ("1", [("1", 20)])
 
 
 def test_a_version_is_judged_as_of_the_moment_it_was_trained_at(road: Road) -> None:
