@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gatehouse.cli import options
-from gatehouse.errors import PlatformError
+from gatehouse.errors import PlatformError, StateError
 
 if TYPE_CHECKING:
     from gatehouse.cli.world import Place
@@ -61,6 +61,7 @@ def _tried(where: Place, catalog: str, schema: str, as_of: str) -> Sequence[Seen
     from gatehouse.cli.display import TerminalProgress
     from gatehouse.cli.world import Place, load_project
     from gatehouse.code_version import checked_out_aside, code_version
+    from gatehouse.databricks.build import build
     from gatehouse.databricks.client import open_workspace
     from gatehouse.databricks.smoke import Trial, try_workspace
     from gatehouse.settings import load
@@ -70,6 +71,7 @@ def _tried(where: Place, catalog: str, schema: str, as_of: str) -> Sequence[Seen
     with checked_out_aside(root, commit) as aside:
         conf = aside / where.settings.conf.relative_to(root)
         _move(conf / "environments.yml", catalog, schema)
+        _commit(aside)
         moved = Place(settings=load(conf), root=where.root)
         environment, home = moved.settings.environment(_TARGET), moved.platform(_TARGET)
         os.environ |= {"BUNDLE_VAR_catalog": catalog, "BUNDLE_VAR_schema": schema}
@@ -84,6 +86,7 @@ def _tried(where: Place, catalog: str, schema: str, as_of: str) -> Sequence[Seen
             place=environment.place,
             volume=environment.keeps,
             as_of=as_of,
+            build=build,
             forget=lambda: home.tracking(environment.place, project).discard(),
             progress=TerminalProgress(),
         )
@@ -99,6 +102,21 @@ def _move(file: Path, catalog: str, schema: str) -> None:
     own = {**kept, "catalog": catalog, "schema": schema, "platform": "databricks"}
     content["environments"][_TARGET] = own
     file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def _commit(aside: Path) -> None:
+    """On no branch: from a commit the wheel is built the same each time, so that a second plan has nothing to change."""
+    import subprocess
+
+    who = ("-c", "user.name=gatehouse smoke", "-c", "user.email=smoke@localhost", "-c", "commit.gpgsign=false")
+    command = ["git", *who, "commit", "--quiet", "--no-verify", "--all", "-m", "A throw-away schema"]
+    done = subprocess.run(command, cwd=aside, capture_output=True, text=True, check=False)  # noqa: S603, S607
+    if done.returncode != 0:
+        raise StateError(
+            f"git could not commit in {aside}: {done.stderr.strip()}",
+            why="The bundle is built from a commit.",
+            remedy="Run it in a checkout that this user may write.",
+        )
 
 
 def _first_moment(where: Place) -> str:

@@ -83,6 +83,8 @@ class Trial:
     place: Place
     volume: str
     as_of: str
+    build: Callable[[Path], None]
+    """Makes what the bundle deploys besides conf/."""
     forget: Callable[[], None]
     """Throws the runs away that the jobs left in MLflow."""
     progress: Progress
@@ -186,6 +188,7 @@ def _files(trial: Trial) -> str:
 
 
 def _validate(trial: Trial) -> str:
+    trial.build(trial.root)  # strictly, what it names has to be there
     code, said = run_cli(trial.root, "bundle", "validate", "--strict", "-t", trial.target)
     return said if code else ""
 
