@@ -105,12 +105,12 @@ def _move(file: Path, catalog: str, schema: str) -> None:
 
 
 def _commit(aside: Path) -> None:
-    """On no branch: from a commit the wheel is built the same each time, so that a second plan has nothing to change."""
+    """On no branch: from a commit the same wheel is built each time, and a second plan has nothing to change."""
     import subprocess
 
     who = ("-c", "user.name=gatehouse smoke", "-c", "user.email=smoke@localhost", "-c", "commit.gpgsign=false")
     command = ["git", *who, "commit", "--quiet", "--no-verify", "--all", "-m", "A throw-away schema"]
-    done = subprocess.run(command, cwd=aside, capture_output=True, text=True, check=False)  # noqa: S603, S607
+    done = subprocess.run(command, cwd=aside, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
     if done.returncode != 0:
         raise StateError(
             f"git could not commit in {aside}: {done.stderr.strip()}",
