@@ -219,6 +219,7 @@ def test_a_call_that_nobody_knows_is_remembered(one_workspace: Workspace) -> Non
     assert one_workspace.surprises() == []
 
 
+@pytest.mark.slow
 def test_at_the_end_of_a_workspace_unknown_calls_are_an_error(tmp_path: Path, mlflow_template: Path) -> None:
     with pytest.raises(NotUnderstood, match="genie"), Workspace(tmp_path, mlflow_database=mlflow_template) as one:
         one.unknown_calls.append("GET /api/2.0/genie")

@@ -194,6 +194,7 @@ def test_a_job_whose_leaves_succeed_succeeds_with_failures(finished: Start) -> N
     assert outcome(run)[:2] == ("TERMINATED", "SUCCESS_WITH_FAILURES")
 
 
+@pytest.mark.slow
 def test_task_values_reach_later_tasks_and_decide_conditions(finished: Start, client: WorkspaceClient) -> None:
     holds = {"op": "EQUAL_TO", "left": "{{tasks.gates.values.verdict}}", "right": "promote"}
     run = finished(
