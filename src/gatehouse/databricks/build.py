@@ -129,7 +129,8 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def _uv(root: Path, *arguments: str, epoch: str = "") -> None:
-    beside = sorted(root.glob(".tools/uv-*/bin/uv"))
+    homes = (root, Path(sys.prefix).parent)  # an older commit lies elsewhere than the environment that builds it
+    beside = sorted(found for home in homes for found in home.glob(".tools/uv-*/bin/uv"))
     uv = os.environ.get("UV") or shutil.which("uv") or (str(beside[-1]) if beside else "uv")
     done = _run(root, uv, *arguments, "--quiet", SOURCE_DATE_EPOCH=epoch)
     if done.returncode != 0:
