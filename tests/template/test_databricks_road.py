@@ -1,14 +1,22 @@
-"""From training to a promoted champion, its endpoint, and back, in a workspace: the bundle, the jobs, the same commands."""
+"""From training to a promoted champion, its endpoint, and back, in a workspace: bundle, jobs, the same commands."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from databricks.sdk.errors import OperationFailed
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from tests.template.harness.databricks_cli import databricks_cli
-from tests.template.harness.road import Road, road
+from tests.template.harness.road import APPROVER, Road, road
 from tests.template.harness.spark.server import spark_server_or_skip
+
+if TYPE_CHECKING:
+    from databricks.sdk.service.jobs import Run, RunTask
 
 pytestmark = pytest.mark.slow
 
@@ -57,24 +65,73 @@ def test_a_candidate_becomes_the_champion_of_a_workspace_and_goes_back(ready: Ro
     assert "unbroken" in ready.gatehouse("audit", "verify")
 
 
-def champion(ready: Road) -> str:
-    from mlflow import MlflowClient
+def test_the_registry_drives_too_and_waits_for_a_governed_tag(ready: Road) -> None:
+    ready.configure("    protected: true\n", "    protected: true\n    driver: registry\n")
+    ready.workspace.govern("approval", values={"Approved", "Rejected"}, assigned_by={APPROVER})
+    ready.workspace.govern("approval_record", values=set(), assigned_by={APPROVER})
+    ready.gatehouse("deploy", "--ref", "v1.0.0")
+    ready.gatehouse("deployment-job", "link")
 
-    environ = ready.workspace.environ(ready.principals["prod"])
+    judged = ready.said("release", "--as-of", SPRING)
+    assert (judged["verdict"], judged["version"], judged["driver"]) == ("promote", "1", "registry")
+    run = last_run(ready)
+    assert {task.task_key: result(task) for task in run.tasks or []} == {
+        "evaluation": "SUCCESS",
+        "approval": "FAILED",
+        "deployment": "UPSTREAM_FAILED",
+    }
+    assert "not approved" in ready.sdk(APPROVER).jobs.get_run_output(task_run(run, "approval")).as_dict()["logs"]
+
+    for tag, value in (("approval_record", f"{judged['record'][:12]} {APPROVER}"), ("approval", "Approved")):
+        with (
+            pytest.raises(MlflowException, match="PERMISSION_DENIED"),
+            mlflow_as(ready, ready.principals["prod"]) as owner,
+        ):
+            owner.set_model_version_tag(MODEL, "1", tag, value)
+        with mlflow_as(ready, APPROVER) as approver:
+            approver.set_model_version_tag(MODEL, "1", tag, value)
+    assert run.run_id is not None
+    ready.sdk(APPROVER).jobs.repair_run_and_wait(run.run_id, rerun_all_failed_tasks=True)
+
+    assert champion(ready) == "1"
+    assert APPROVER in ready.gatehouse("audit", "show")
+
+
+@contextmanager
+def mlflow_as(ready: Road, identity: str) -> Iterator[MlflowClient]:
     with pytest.MonkeyPatch.context() as patched:
-        for name, value in environ.items():
+        for name, value in ready.workspace.environ(identity).items():
             patched.setenv(name, value)
-        client = MlflowClient(tracking_uri="databricks", registry_uri="databricks-uc")
+        yield MlflowClient(tracking_uri="databricks", registry_uri="databricks-uc")
+
+
+def champion(ready: Road) -> str:
+    with mlflow_as(ready, ready.principals["prod"]) as client:
         return str(client.get_model_version_by_alias(MODEL, "champion").version)
+
+
+def last_run(ready: Road) -> Run:
+    """Of the deployment job, when it has ended."""
+    jobs = ready.sdk(APPROVER).jobs
+    (job,) = jobs.list(name="little prod deployment")
+    newest = next(iter(jobs.list_runs(job_id=job.job_id)))
+    assert newest.run_id is not None
+    with suppress(OperationFailed):
+        jobs.wait_get_run_job_terminated_or_skipped(newest.run_id)
+    return jobs.get_run(newest.run_id)
+
+
+def task_run(run: Run, key: str) -> int:
+    return next(task.run_id for task in run.tasks or [] if task.task_key == key and task.run_id)
+
+
+def result(task: RunTask) -> str:
+    return str(task.state.result_state.value) if task.state and task.state.result_state else "?"
 
 
 def shares(ready: Road) -> dict[str, int]:
     """Percent of the requests that each version of the endpoint answers."""
-    from databricks.sdk import WorkspaceClient
-
-    sdk = WorkspaceClient(host=ready.workspace.host, token=ready.workspace.token_of(ready.principals["prod"]))
-    endpoint = sdk.serving_endpoints.get("little")
-    assert endpoint.config and endpoint.config.traffic_config and endpoint.config.served_entities
-    versions = {entity.name: str(entity.entity_version) for entity in endpoint.config.served_entities}
-    routes = endpoint.config.traffic_config.routes or []
-    return {versions[route.served_entity_name or route.served_model_name]: route.traffic_percentage for route in routes}
+    config = ready.sdk(ready.principals["prod"]).serving_endpoints.get("little").as_dict()["config"]
+    versions = {entity["name"]: str(entity["entity_version"]) for entity in config["served_entities"]}
+    routes = config["traffic_config"]["routes"]
+    return {versions[r.get("served_entity_name") or r["served_model_name"]]: r["traffic_percentage"] for r in routes}

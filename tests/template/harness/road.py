@@ -15,11 +15,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.template.harness.databricks_cli import databricks_cli
 from tests.template.harness.spark.server import SparkServer
 from tests.template.harness.workspace import ADMIN, Runtime, Workspace
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
 
 ROOT = Path(__file__).parents[3]
 NAME = "little"
@@ -58,6 +61,12 @@ class Road:
         """What it printed as JSON."""
         text = self.gatehouse(*arguments, "--json", env=env)
         return json.loads(text[text.index("{") :])
+
+    def sdk(self, identity: str) -> WorkspaceClient:
+        """The workspace as somebody's program sees it."""
+        from databricks.sdk import WorkspaceClient
+
+        return WorkspaceClient(host=self.workspace.host, token=self.workspace.token_of(identity), auth_type="pat")
 
     def configure(self, old: str, new: str) -> None:
         """Change conf/environments.yml and commit it."""
@@ -105,7 +114,7 @@ def road(folder: Path, mlflow_database: Path) -> Iterator[Road]:
     with SparkServer(("dev", *ENVIRONMENTS), folder=folder / "spark", volumes=volumes) as spark:
         runtime = Runtime(python=sys.executable, variables={"SPARK_REMOTE": spark.remote})
         with Workspace(folder / "databricks", mlflow_database=mlflow_database, runtime=runtime) as workspace:
-            workspace.unity.told.append(_into_spark(spark))
+            workspace.on_schema(_into_spark(spark))
             principals = {env: workspace.add_service_principal(f"{NAME}-{env}") for env in ENVIRONMENTS}
             workspace.add_user(APPROVER, f"{NAME}-approvers", f"{NAME}-developers")
             _grant(workspace, principals)
@@ -120,9 +129,8 @@ def git(folder: Path, *arguments: str) -> str:
 
 def _project(folder: Path) -> None:
     """This checkout as it lies, renamed, its environments in the workspace."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
-    )
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True)
     for name in listed.stdout.decode().split("\0"):
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +157,7 @@ def _grant(workspace: Workspace, principals: Mapping[str, str]) -> None:
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.service.catalog import PermissionsChange, Privilege
 
-    admin = WorkspaceClient(host=workspace.host, token=workspace.token_of(ADMIN))
+    admin = WorkspaceClient(host=workspace.host, token=workspace.token_of(ADMIN), auth_type="pat")
     for catalog in ("dev", *ENVIRONMENTS):
         admin.catalogs.create(catalog)
     for env, principal in principals.items():
