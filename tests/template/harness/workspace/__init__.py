@@ -184,6 +184,7 @@ class Workspace:
     def govern(self, tag: str, *, values: set[str], assigned_by: set[str]) -> None:
         """Makes a tag of models governed: these values only, set by these principals (groups too) only."""
         self.registry.govern(tag, values=values, assigned_by=assigned_by)
+        self.objects.tag_policies.setdefault(tag, {"tag_key": tag, "values": [{"name": value} for value in values]})
 
     def on_schema(self, told: Callable[[str, bool], None]) -> None:
         """Calls `told(full name, True)` when a schema was made, with False when one was dropped: a Spark server has
