@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from gatehouse.errors import DataError, EvaluationError
 from gatehouse.evaluation.statistics import collect
 from gatehouse.gates.admissibility import choose_mode
-from gatehouse.gates.evidence import ChallengeEvidence, Contender
+from gatehouse.gates.evidence import ChallengeEvidence, Contender, Training
 from gatehouse.gates.gather import Question, gather, nothing_measured
-from gatehouse.gates.policy import Policy
+from gatehouse.gates.policy import Mode, Policy
 from gatehouse.lakehouse.lineage import Lineage
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.dataset import EVENT_TIME, UNIT, build, pin, slice_column
@@ -32,19 +32,51 @@ class Challenged:
     data_versions: dict[str, int]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """Everything about a challenge that can be known without a look into the candidate's files."""
+
+    rows: HoldOutRows
+    opponent: Contender
+    predict_opponent: Predict | None
+    training: Training
+    mode: Mode
+    mode_reason: str
+    judged_before: int
+
+
 def challenge(context: Context, candidate: Version, champion: Version | None, policy: Policy) -> Challenged:
     """Measure a candidate against the champion or, if the registry says there is none, the policy's `first`."""
-    from pyspark.sql import functions as F
+    return measure(context, candidate, prepare(context, candidate, champion, policy))
 
+
+def prepare(context: Context, candidate: Version, champion: Version | None, policy: Policy) -> Prepared:
+    """The hold-out, who was trained on what of it, and the opponent. Nothing of the candidate is loaded."""
     mine = Lineage.from_tags(candidate.tags, candidate.version)
     theirs = Lineage.from_tags(champion.tags, champion.version) if champion else None
     rows = hold_out(context, [mine, theirs] if theirs else [mine])
     opponent, predict_opponent = _opponent(context, mine, champion, theirs, policy, rows)
     same_code = theirs is not None and theirs.code_digest == mine.code_digest
     mode, why = choose_mode(policy, first=theirs is None, same_code=same_code)
+    return Prepared(
+        rows=rows,
+        opponent=opponent,
+        predict_opponent=predict_opponent,
+        training=training_of(context, mine, rows),
+        mode=mode,
+        mode_reason=why,
+        judged_before=judged_before(context, rows, candidate.version),
+    )
+
+
+def measure(context: Context, candidate: Version, prepared: Prepared) -> Challenged:
+    """Score both on the same rows, and compare."""
+    from pyspark.sql import functions as F
+
+    rows, opponent = prepared.rows, prepared.opponent
     predictors: dict[str, Predict] = {"candidate": predict_with(context, candidate)}
-    if predict_opponent is not None:
-        predictors[opponent.kind] = predict_opponent
+    if prepared.predict_opponent is not None:
+        predictors[opponent.kind] = prepared.predict_opponent
     project = context.project
     wanted = list(dict.fromkeys([*project.features, *project.baseline.columns, UNIT, project.label.name]))
     slices = [slice_column(s.name) for s in project.slices]
@@ -59,18 +91,18 @@ def challenge(context: Context, candidate: Version, champion: Version | None, po
             kind="candidate",
             version=candidate.version,
             files_digest=context.registry.digest(context.model, candidate.version),
-            training=training_of(context, mine, rows),
+            training=prepared.training,
         ),
         opponent=opponent,
-        mode=mode,
-        mode_reason=why,
+        mode=prepared.mode,
+        mode_reason=prepared.mode_reason,
         unit=project.unit.name,
         primary_metric=project.primary_metric,
         guardrail_metrics=project.guardrail_metrics,
         required_slices=required_slices(project),
         window=Window(start=rows.start, end=rows.end),
         label_share=rows.label_share,
-        judged_before=judged_before(context, rows, candidate.version),
+        judged_before=prepared.judged_before,
     )
     try:
         statistics = collect(

@@ -10,8 +10,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Self, cast
 
@@ -57,6 +58,21 @@ class CleanProcess:
         if time.monotonic() - begin >= limit:
             return None, f"it took longer than {limit:.0f} s"
         return None, f"it ended with code {code}: {self._last_word()[:300]}"
+
+    @contextmanager
+    def asking(
+        self, request: dict[str, Any], *, limit: float
+    ) -> Iterator[Callable[[], tuple[dict[str, Any] | None, str | None]]]:
+        """Ask, and do something else inside until the answer is called for. What is raised inside ends the process."""
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            answer = pool.submit(self.ask, request, limit=limit)
+            try:
+                yield answer.result
+            except BaseException:
+                if not answer.done():  # nobody wants it any more, and the pool would wait
+                    with suppress(ProcessLookupError):
+                        self._kill()
+                raise
 
     def close(self) -> None:
         """End it, whatever it is doing."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,8 @@ from gatehouse.gates.probe import ORDINARY
 from gatehouse.lakehouse.lineage import Lineage
 from gatehouse.pipelines.clean_process import CleanProcess
 from gatehouse.pipelines.context import Context
-from gatehouse.pipelines.dataset import EVENT_TIME, build, pin
+from gatehouse.pipelines.dataset import EVENT_TIME, build, outcomes, pin
+from gatehouse.pipelines.moments import utc
 from gatehouse.pipelines.training import IMPORTANCES
 from gatehouse.reports.card import blanks
 
@@ -29,8 +32,13 @@ _GRACE_SECONDS = 60.0
 _EXTREME = 1e12
 
 
-def examine(context: Context, version: Version, process: CleanProcess) -> ComplianceEvidence:
-    """Let the clean process load, query and serve the version, and read its files, tags, card and run."""
+def examine(
+    context: Context, version: Version, process: CleanProcess, *, meanwhile: Callable[[], object] = lambda: None
+) -> ComplianceEvidence:
+    """Let the clean process load, query and serve the version, and read its files, tags, card and run.
+
+    `meanwhile` is done while that process is at work. It must not load the version, of which nothing is known yet.
+    """
     rule = context.policy.compliance
     folder = context.registry.download(context.model, version.version)
     ordinary = ordinary_rows(context)
@@ -44,7 +52,9 @@ def examine(context: Context, version: Version, process: CleanProcess) -> Compli
         **load_test(rule),
     }
     limit = 2 * rule.startup_seconds + rule.requests / rule.request_rate + _GRACE_SECONDS
-    answer, error = process.ask(request, limit=limit)
+    with process.asking(request, limit=limit) as asked:
+        meanwhile()
+        answer, error = asked()
     return _evidence(context, version, answer, error)
 
 
@@ -104,8 +114,13 @@ def ordinary_rows(context: Context) -> pd.DataFrame:
 
     from gatehouse.pipelines.windows import windows
 
-    stretch = windows(context.as_of, context.settings.training)
-    frame = build(context, pin(context), after=stretch.train_end, until=context.as_of)
+    stretch, pinned = windows(context.as_of, context.settings.training), pin(context)
+    after = stretch.train_end
+    times = outcomes(context, pinned, after=after, until=context.as_of).select(EVENT_TIME)
+    last = times.orderBy(F.col(EVENT_TIME).desc()).limit(_ORDINARY_ROWS).toPandas()[EVENT_TIME]
+    if (oldest := utc(last.min())) is not None:  # features are joined to these alone, not to weeks of rows
+        after = oldest - timedelta(microseconds=1)
+    frame = build(context, pinned, after=after, until=context.as_of)
     keys = [EVENT_TIME, *context.project.event_table.primary_key]
     newest = frame.orderBy(*(F.col(k).desc() for k in keys)).limit(_ORDINARY_ROWS)
     return newest.select(*context.project.features).toPandas()

@@ -7,6 +7,7 @@ becomes of it in `promotion`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +27,7 @@ from gatehouse.gates.replay import replay
 from gatehouse.gates.verdict import Outcome, Verdict
 from gatehouse.lakehouse.lineage import PREFIX, Lineage
 from gatehouse.pipelines.approval import approval_verdict
-from gatehouse.pipelines.challenge import Challenged, challenge, predict_with, required_slices
+from gatehouse.pipelines.challenge import Challenged, Prepared, measure, predict_with, prepare, required_slices
 from gatehouse.pipelines.clean_process import CleanProcess
 from gatehouse.pipelines.compliance import examine
 from gatehouse.pipelines.context import Context
@@ -117,14 +118,22 @@ def _name_challenger(context: Context, record: DecisionRecord) -> None:
 
 def _judge(context: Context, candidate: Version, champion: Version | None, process: CleanProcess) -> DecisionRecord:
     policy, files = context.policy, context.registry.digest(context.model, candidate.version)
+    prepared: Future[Prepared] = Future()  # or what was raised, which matters only if it comes to a challenge
+
+    def get_ready() -> None:
+        try:
+            prepared.set_result(prepare(context, candidate, champion, policy))
+        except Exception as error:  # noqa: BLE001
+            prepared.set_exception(error)
+
     with context.progress.step(f"examine version {candidate.version} in a clean process"):
-        compliance = examine(context, candidate, process)
+        compliance = examine(context, candidate, process, meanwhile=get_ready)
     findings = judge_compliance(compliance, policy.compliance).findings
     met: Challenged | None = None
     if Verdict(findings).opens:
         against = f"version {champion.version}" if champion else f"the {policy.first}"
         with context.progress.step(f"compare version {candidate.version} with {against} on the hold-out"):
-            met = challenge(context, candidate, champion, policy)
+            met = measure(context, candidate, prepared.result())
         if met.evidence.faults is None:
             refuse_undecidable(context, met.evidence, policy)
         findings = (*findings, *judge_challenge(met.evidence, policy).findings)
