@@ -87,15 +87,17 @@ class LightGBMClassifier:
             rows,
             num_boost_round=rounds,
         )
-        return FittedTrees(booster=booster, threads=self.threads, explained_rows=self.explained_rows)
+        return FittedTrees(booster=booster, explained_rows=self.explained_rows)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class FittedTrees:
-    """A trained booster. It reads the columns it was trained on, by name, and ignores others."""
+    """A trained booster. It reads the columns it was trained on, by name, and ignores others.
+
+    It works on all cores: each row's trees are added by one of them, so the numbers are the same on any machine.
+    """
 
     booster: lightgbm.Booster
-    threads: int
     explained_rows: int
 
     def predict(self, features: pd.DataFrame) -> np.ndarray:
@@ -105,7 +107,7 @@ class FittedTrees:
         if features.empty:
             return np.empty(0)
         matrix = _matrix(features, self.booster.feature_name())
-        return np.asarray(self.booster.predict(matrix, num_threads=self.threads))
+        return np.asarray(self.booster.predict(matrix))
 
     def save(
         self, *, name: str, signature: ModelSignature, input_example: pd.DataFrame, requirements: Sequence[str]
@@ -135,7 +137,7 @@ class FittedTrees:
         spaced = np.unique(np.linspace(0, len(features) - 1, num=self.explained_rows).astype(int))
         matrix = _matrix(features.iloc[spaced], names)
         # The last column is the expected value, which belongs to no feature.
-        shares = np.asarray(self.booster.predict(matrix, pred_contrib=True, num_threads=self.threads))[:, :-1]
+        shares = np.asarray(self.booster.predict(matrix, pred_contrib=True))[:, :-1]
         by_name = dict(zip(names, np.abs(shares).mean(axis=0).tolist(), strict=True))
         return dict(sorted(by_name.items(), key=lambda item: -item[1]))
 
