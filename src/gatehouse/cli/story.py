@@ -6,7 +6,10 @@ Every step is a command that anybody can run; the story only plays all the parts
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import UTC, date, datetime
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from rich.rule import Rule
@@ -62,6 +65,7 @@ class Story:
         )
         with clean_process(self._world.place) as process:  # it imports while this one takes data in
             prod = self._production(first)
+            self._import_early(prod)
             self._development(first)
             self._staging(first)
             self._first_release(prod, process)
@@ -72,6 +76,17 @@ class Story:
         self._rollback(later)
         Clock(later.store, later.environment).keep(challenged)  # what is tried next begins where the story ended
         self._close(later, time.perf_counter() - begin)
+
+    def _import_early(self, context: Context) -> None:
+        """What training and pages need, while the engine computes features; whoever needs it says if it is missing."""
+
+        def import_all() -> None:
+            flavours = context.policy.compliance.allowed_flavours
+            for module in (*flavours, *(f"mlflow.{f}" for f in flavours), "optuna", "matplotlib.figure", "markdown_it"):
+                with suppress(Exception):
+                    import_module(module)
+
+        Thread(target=import_all, daemon=True).start()
 
     def _at(self, env: str, moment: datetime) -> Context:
         return self._world.context(env, moment, self._progress)
