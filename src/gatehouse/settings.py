@@ -119,6 +119,11 @@ class Environment(_Closed):
         """The volume of its state and pages."""
         return self.volume or f"{self.catalog}.{self.db_schema}.gatehouse"
 
+    @property
+    def rehearses(self) -> str:
+        """The volume of its rehearsals: who may rehearse writes there, and nothing that the environment keeps."""
+        return f"{self.catalog}.{self.db_schema}.rehearsals"
+
     @model_validator(mode="after")
     def _only_a_replay_has_steps(self) -> Environment:
         if self.replay is not None and self.clock != "replay":

@@ -184,7 +184,7 @@ def test_jobs_are_found_by_their_tags_and_told_apart_by_name(
     target: str, configuration: Callable[..., dict[str, Any]]
 ) -> None:
     found = jobs(configuration(target))
-    assert set(found) == JOBS | ({"rehearsal"} if target == "staging" else set())
+    assert set(found) == JOBS
     for key, job in found.items():
         wanted = {"gatehouse_project": "flight_delays", "gatehouse_env": target, "gatehouse_job": key}
         assert wanted.items() <= job["tags"].items()

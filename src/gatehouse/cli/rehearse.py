@@ -101,7 +101,11 @@ def command(
         with (
             _terminable(),
             rehearsal_schema(
-                where.platform(env), where.settings, wanted, clock=lambda: datetime.now(UTC), progress=progress
+                where.platform(env, rehearsals=True),
+                where.settings,
+                wanted,
+                clock=lambda: datetime.now(UTC),
+                progress=progress,
             ) as claimed,
         ):
             _rehearse(where, claimed, env, moment, steps, progress)

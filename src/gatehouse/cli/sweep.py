@@ -42,7 +42,7 @@ def command(
     hours = 0 if schema and older_than_hours is None else older_than_hours
     older_than = None if hours is None else timedelta(hours=hours)
     swept = sweep(
-        where.platform(env),
+        where.platform(env, rehearsals=True),
         env,
         now=datetime.now(UTC),
         older_than=older_than,

@@ -34,13 +34,13 @@ class Place:
     settings: Settings
     root: Path
 
-    def platform(self, env: str) -> Platform:
-        """Where an environment lives."""
+    def platform(self, env: str, *, rehearsals: bool = False) -> Platform:
+        """Where an environment lives; what it keeps, or what its rehearsals keep."""
         environment = self.settings.environment(env)
         if environment.platform == "databricks":
             from gatehouse.lakehouse.workspace import WorkspacePlatform
 
-            return WorkspacePlatform(self.root, volume=environment.keeps)
+            return WorkspacePlatform(self.root, volume=environment.rehearses if rehearsals else environment.keeps)
         from gatehouse.lakehouse.embedded import Embedded
 
         return Embedded(self.root)

@@ -213,8 +213,8 @@ def _moved(settings: Settings, wanted: Wanted) -> Environment:
                 remedy="Name another one, or leave --schema out.",
             )
     # What is rehearsed goes by --as-of, and proposes no options: those would lie outside the schema.
-    aside = {"db_schema": wanted.schema, "volume": environment.keeps, "clock": "now", "replay": None, "search": False}
-    return environment.model_copy(update={**aside, "serving": None})
+    aside = {"clock": "now", "replay": None, "search": False, "serving": None, "volume": environment.rehearses}
+    return environment.model_copy(update={"db_schema": wanted.schema, **aside})
 
 
 def _nearest(name: str) -> str:

@@ -241,7 +241,7 @@ def test_a_rehearsal_writes_its_own_schema_alone_and_no_options(janitor: Janitor
         there = claimed.settings.environment("dev")
         own = janitor.lakehouse.world.place.settings.environment("dev")
 
-    assert there == own.model_copy(update={"db_schema": "pr_7", "volume": own.keeps, "search": False})
+    assert there == own.model_copy(update={"db_schema": "pr_7", "volume": own.rehearses, "search": False})
     assert isinstance(there, Environment)
 
 
