@@ -97,6 +97,17 @@ def test_the_registry_drives_too_and_waits_for_a_governed_tag(ready: Road) -> No
     assert APPROVER in ready.gatehouse("audit", "show")
 
 
+def test_a_pull_request_is_rehearsed_in_a_schema_of_its_own(ready: Road) -> None:
+    ready.gatehouse("deploy", env="staging")
+
+    said = ready.gatehouse("rehearse", "--schema", "pr_7", "--as-of", AUTUMN, env="staging")
+
+    assert "rollback" in said
+    workspace = ready.sdk(ready.principals["staging"])
+    assert {schema.name for schema in workspace.schemas.list("staging")} == {"default", "information_schema", "little"}
+    assert list(workspace.files.list_directory_contents("/Volumes/staging/little/rehearsals/rehearsals")) == []
+
+
 @contextmanager
 def mlflow_as(ready: Road, identity: str) -> Iterator[MlflowClient]:
     with pytest.MonkeyPatch.context() as patched:
