@@ -12,19 +12,21 @@ from gatehouse.ci.preflight import Line, State, ok
 APPROVAL = "-approval"
 """How the name of a provider's environment ends whose reviewers approve a promotion."""
 _ENVIRONMENT = re.compile(r"^\s*(?:-\s*)?environment:\s*[\"']?([A-Za-z0-9][\w.-]*)", re.MULTILINE)
+SMOKE = frozenset({"smoke"})
+"""Made by hand by whoever tries a workspace (docs/ci.md)."""
+WITH_A_WORKSPACE = SMOKE | {"pull-request"}
+"""Those that nobody wants who has none."""
 
 
-_BY_HAND = {"pull-request", "smoke"}
-
-
-def named_environments(folder: Path, files: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def named_environments(
+    folder: Path, files: str, *, without: frozenset[str] = WITH_A_WORKSPACE
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The environments that workflow files name: those they work in, and those whose reviewers approve.
 
-    `files` is a folder in the checkout, `.github/workflows` or `.azure-pipelines`. Those that only somebody with a
-    workspace may want, and makes by hand (docs/ci.md), are left out.
+    `files` is a folder in the checkout, `.github/workflows` or `.azure-pipelines`; `without` are left out.
     """
     texts = [path.read_text(encoding="utf-8") for path in sorted((folder / files).rglob("*.yml"))]
-    names = sorted({name for text in texts for name in _ENVIRONMENT.findall(text)} - _BY_HAND)
+    names = sorted({name for text in texts for name in _ENVIRONMENT.findall(text)} - without)
     approval = tuple(name for name in names if name.endswith(APPROVAL))
     return tuple(name for name in names if name not in approval), approval
 

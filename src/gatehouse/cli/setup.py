@@ -82,7 +82,9 @@ def _session(found: dict[str, Path | None]) -> Session:
 
     from gatehouse.ci.remote import remote_of
     from gatehouse.cli.world import load_project, place
+    from gatehouse.gates.tagged import APPROVED, REJECTED
     from gatehouse.lakehouse.audit import AUDIT_LOG
+    from gatehouse.lakehouse.registry_rules import APPROVAL_RECORD_TAG, APPROVAL_TAG
     from gatehouse.pipelines.tables import SYSTEM_TABLES
     from gatehouse.setup.answers import read_answers
     from gatehouse.setup.record import Record
@@ -96,7 +98,12 @@ def _session(found: dict[str, Path | None]) -> Session:
         project=project.name,
         environments=settings.environments,
         answers=read_answers(settings.conf),
-        objects=Objects(model=project.name, audit=AUDIT_LOG.name, results=tuple(t.name for t in SYSTEM_TABLES)),
+        objects=Objects(
+            model=project.name,
+            audit=AUDIT_LOG.name,
+            results=tuple(t.name for t in SYSTEM_TABLES),
+            tags={APPROVAL_TAG: (APPROVED.capitalize(), REJECTED.capitalize()), APPROVAL_RECORD_TAG: ()},
+        ),
         remote=remote_of(os.environ, settings.root),
         record=Record(settings.conf / "setup-record.json"),
     )

@@ -10,7 +10,21 @@ from typing import Protocol
 
 from gatehouse.errors import AccessDenied, GatehouseError, PlatformError, Refused, StateError
 from gatehouse.setup.record import Record
-from gatehouse.setup.resources import PART_OF, Action, Found, Kind, Made, Part, Resource, Step, Told, Unseen, plan
+from gatehouse.setup.resources import (
+    PART_OF,
+    RIGHTS,
+    TAKEN_BACK,
+    Action,
+    Found,
+    Kind,
+    Made,
+    Part,
+    Resource,
+    Step,
+    Told,
+    Unseen,
+    plan,
+)
 
 
 class Side(Protocol):
@@ -54,7 +68,7 @@ def look(resources: Iterable[Resource], sides: Mapping[Part, Side], record: Reco
     gone = [
         Resource(kind=made.kind, name=made.name, at=made.at)
         for key, made in record.entries.items()
-        if made.kind is Kind.GRANT and key not in keys and PART_OF[made.kind] in parts
+        if made.kind in TAKEN_BACK and key not in keys and PART_OF[made.kind] in parts
     ]
     for resource in (*(r for r in wanted if not r.waits_for), *gone):
         place = (resource.part, resource.at.get("env", ""))
@@ -146,7 +160,7 @@ def undo(sides: Mapping[Part, Side], record: Record, parts: Iterable[Part], prog
         part = PART_OF[made.kind]
         if part not in chosen:
             continue
-        if not made.whole and made.kind not in (Kind.GRANT, Kind.SQL_GRANT):
+        if not made.whole and made.kind not in RIGHTS:
             left.append(Left(key, "It was there before; setup only changed it."))
             continue
         if part not in sides:
@@ -170,7 +184,7 @@ def _objection(side: Side, made: Made) -> str:
     if made.begun and not made.id:
         told = side.look(Resource(kind=made.kind, name=made.name, at=made.at))
         return "" if told is None else "Setup was stopped while making it: whether it is setup's cannot be told."
-    if made.kind not in (Kind.GROUP, Kind.SERVICE_PRINCIPAL, Kind.ENVIRONMENT):
+    if made.kind not in (Kind.GROUP, Kind.SERVICE_PRINCIPAL, Kind.ENVIRONMENT, Kind.TAG):
         return ""
     told = side.look(Resource(kind=made.kind, name=made.name, at=made.at))
     if isinstance(told, Found) and told.id != made.id:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gatehouse.errors import ConfigurationError
-from gatehouse.settings import EnvironmentsFile
+from gatehouse.settings import Environment, EnvironmentsFile
 from gatehouse.setup import roles
 from gatehouse.setup.answers import SetupFile
 from gatehouse.setup.repository import repository
 from gatehouse.setup.resources import Existing, Kind, Part, Resource, Unseen
 from gatehouse.setup.roles import Grant, Objects, Securable
+from gatehouse.setup.tags import ANY, ASSIGNER, rule_set
 
 _PROJECT = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
@@ -184,9 +185,45 @@ def _metastore(file: EnvironmentsFile, answers: SetupFile, known: Known) -> Iter
             yield Resource(
                 kind=Kind.VOLUME, name=volume, at={"env": name}, needs=needs, made_by=maker, by_hand=maker or hand
             )
+    yield from _tags(environments, answers, known)
     robots = roles.principals(known.project, file)
     for grant in roles.grants(known.project, file, known.objects):
         yield from _grant(grant, _home_of(grant, file), answers, known, robot=grant.principal in robots)
+
+
+def _tags(environments: Mapping[str, Environment], answers: SetupFile, known: Known) -> Iterator[Resource]:
+    """Those by which approvers approve where the registry judges. They are the account's: once for all environments."""
+    judged = next((name for name, environment in environments.items() if environment.driver == "registry"), None)
+    if judged is None:
+        return
+    account, who = answers.account.id if answers.account else "", f"groups/{roles.approvers(known.project)}"
+    waits = "" if account else "the account's identifier, as `account` in conf/setup.yml"
+    for tag, values in known.objects.tags.items():
+        at = {"env": judged, "tag": tag, "account": account}
+        body = json.dumps({"values": [{"name": value} for value in values]})
+        yield Resource(
+            kind=Kind.TAG,
+            name=tag,
+            at=at,
+            wants={"values": ", ".join(sorted(values)) or ANY},
+            existing=Existing.REFUSED,
+            waits_for=waits,
+            by_hand=_cli("tag-policies", "create-tag-policy", tag, *(("--json", body) if values else ())),
+        )
+        rules = rule_set(account or "ACCOUNT_ID", "POLICY_ID")
+        given = [{"role": ASSIGNER, "principals": [who]}, {"role": "roles/tagPolicy.manager", "principals": ["OTHERS"]}]
+        change = json.dumps({"name": rules, "rule_set": {"name": rules, "etag": "ETAG", "grant_rules": given}})
+        yield Resource(
+            kind=Kind.ASSIGNMENT,
+            name=f"{tag} to {who.removeprefix('groups/')}",
+            at=at,
+            wants={"assigners": frozenset({who})},
+            waits_for=waits,
+            needs=(f"{Kind.TAG} {tag}", f"{Kind.GROUP} {who.removeprefix('groups/')}"),
+            # It replaces all rules, so the first one says which there are.
+            by_hand=f"{_account_cli('access-control', 'get-rule-set', rules, '')} && "
+            + _account_cli("access-control", "update-rule-set", "--json", change),
+        )
 
 
 def _home_of(grant: Grant, file: EnvironmentsFile) -> str:

@@ -1,4 +1,4 @@
-"""The metastore's side: catalogs, schemas, volumes and grants, in the workspace of each environment."""
+"""The metastore's side: catalogs, schemas, volumes, grants and governed tags, in the workspace of each environment."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from gatehouse.errors import Refused, StateError, Unanswered
+from gatehouse.setup import tags
 from gatehouse.setup.desired import Identity, quoted, sql_grant
 from gatehouse.setup.resources import Found, Kind, Made, NotYet, Resource, Step, Told
 from gatehouse.setup.roles import CREATE_MODEL_VERSION, Securable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _REMEDY = "Sign in as a metastore administrator (databricks auth login), or hand the part over: --part metastore --plan"
 _COMMENT = "Made by gatehouse setup."
+_OF_TAGS = (Kind.TAG, Kind.ASSIGNMENT)
 
 
 class MetastoreSide:
@@ -46,6 +48,8 @@ class MetastoreSide:
         client, at = self._client(resource.at["env"]), resource.at
         with translated(f"Looking at {resource.key}", _REMEDY):
             try:
+                if resource.kind in _OF_TAGS:
+                    return tags.look(client, resource)
                 if resource.kind is Kind.CATALOG:
                     return Found(client.catalogs.get(resource.name).name or "")
                 if resource.kind is Kind.SCHEMA:
@@ -69,6 +73,8 @@ class MetastoreSide:
             return resource.key
         client, parts = self._client(resource.at["env"]), resource.name.split(".")
         with translated(f"Making {resource.key}", _REMEDY):
+            if resource.kind in _OF_TAGS:
+                return tags.make(client, step)
             if resource.kind is Kind.CATALOG:
                 client.catalogs.create(parts[0], comment=_COMMENT)
             elif resource.kind is Kind.SCHEMA:
@@ -78,8 +84,12 @@ class MetastoreSide:
         return resource.name
 
     def change(self, step: Step) -> None:
-        """Brings and takes back privileges; nothing else here differs in anything."""
+        """Brings and takes back privileges, and what tags may say; nothing else here differs in anything."""
         at = step.resource.at
+        if step.resource.kind in _OF_TAGS:
+            with translated(f"Changing {step.resource.key}", _REMEDY):
+                tags.change(self._client(at["env"]), step)
+            return
         self._regrant(step.resource.kind, at, step.add.get("privileges", ()), step.drop.get("privileges", ()))
 
     def remove(self, made: Made) -> None:
@@ -89,6 +99,9 @@ class MetastoreSide:
         client = self._client(made.at["env"])
         with translated(f"Removing {made.key}", _REMEDY):
             try:
+                if made.kind in _OF_TAGS:
+                    tags.remove(client, made)
+                    return
                 if made.kind in (Kind.GRANT, Kind.SQL_GRANT):
                     self._regrant(made.kind, made.at, (), made.added.get("privileges", ()))
                     return

@@ -35,10 +35,16 @@ class Kind(StrEnum):
     VOLUME = "volume"
     GRANT = "grant"
     SQL_GRANT = "grant by SQL"
+    TAG = "governed tag"
+    ASSIGNMENT = "right to assign"
     ENVIRONMENT = "environment"
     BRANCH = "branch rule"
     CHECK = "check"
     VARIABLES = "variables"
+
+
+RIGHTS = (Kind.GRANT, Kind.SQL_GRANT, Kind.ASSIGNMENT)
+"""What somebody is given on a thing. It is taken back member by member, also from what was there before."""
 
 
 class Existing(StrEnum):
@@ -52,6 +58,7 @@ class Existing(StrEnum):
 PART_OF: Mapping[Kind, Part] = {
     **dict.fromkeys((Kind.GROUP, Kind.SERVICE_PRINCIPAL, Kind.ACCESS, Kind.POLICY), Part.ACCOUNT),
     **dict.fromkeys((Kind.CATALOG, Kind.SCHEMA, Kind.VOLUME, Kind.GRANT, Kind.SQL_GRANT), Part.METASTORE),
+    **dict.fromkeys((Kind.TAG, Kind.ASSIGNMENT), Part.METASTORE),
     **dict.fromkeys((Kind.ENVIRONMENT, Kind.BRANCH, Kind.CHECK, Kind.VARIABLES), Part.REPOSITORY),
 }
 
@@ -158,6 +165,10 @@ class Step:
     drift: str = ""
 
 
+TAKEN_BACK = (Kind.GRANT, Kind.ASSIGNMENT)
+"""Rights that a plan takes back once they are no longer wanted."""
+
+
 def plan(wanted: Iterable[Resource], told: Mapping[str, Told], record: Mapping[str, Made]) -> tuple[Step, ...]:
     """The way from what is there to what should be, in the order of `wanted`; grants no longer wanted come last."""
     steps: list[Step] = []
@@ -178,7 +189,7 @@ def plan(wanted: Iterable[Resource], told: Mapping[str, Told], record: Mapping[s
             remedy="Give environments names, catalogs and schemas of their own in conf/environments.yml.",
         )
     for key, made in record.items():
-        if key not in keys and made.kind is Kind.GRANT and made.added:
+        if key not in keys and made.kind in TAKEN_BACK and made.added:
             gone = Resource(
                 kind=made.kind, name=made.name, at=made.at, wants={name: frozenset() for name in made.added}
             )

@@ -7,7 +7,7 @@ everything in it. On single tables, volumes and models, what must not hold for t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gatehouse.settings import Environment, EnvironmentsFile
@@ -60,11 +60,15 @@ class Grant:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Objects:
-    """What the machinery keeps in each environment, by name. `results` hold no row of the project's own tables."""
+    """What the machinery keeps in each environment, by name. `results` hold no row of the project's own tables.
+
+    `tags` are those by which people approve where the registry judges, with the values they may have; none: any.
+    """
 
     model: str
     audit: str
     results: tuple[str, ...]
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def developers(project: str) -> str:
@@ -152,11 +156,14 @@ def _environment(
 
 
 def _rehearsing(who: str, environment: Environment) -> Iterator[Grant]:
-    """Raw files, and schemas of its own: code that nobody has reviewed yet."""
+    """Raw files, schemas of its own, and which those are: code that nobody has reviewed yet."""
     schema = ".".join(environment.place)
-    ways = {Securable.CATALOG: environment.catalog, Securable.SCHEMA: schema, Securable.VOLUME: f"{schema}.landing"}
-    rights = (_ENTER | {"CREATE_SCHEMA"}, frozenset({"USE_SCHEMA"}), frozenset({"READ_VOLUME"}))
-    for (securable, name), privileges in zip(ways.items(), rights, strict=True):
+    for securable, name, privileges in (
+        (Securable.CATALOG, environment.catalog, _ENTER | {"CREATE_SCHEMA"}),
+        (Securable.SCHEMA, schema, frozenset({"USE_SCHEMA"})),
+        (Securable.VOLUME, f"{schema}.landing", frozenset({"READ_VOLUME"})),
+        (Securable.VOLUME, environment.rehearses, frozenset({"READ_VOLUME", "WRITE_VOLUME"})),
+    ):
         yield Grant(principal=who, securable=securable, name=name, privileges=privileges)
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from gatehouse.ci.preflight_local import named_environments
+from gatehouse.ci.preflight_local import SMOKE, WITH_A_WORKSPACE, named_environments
 from gatehouse.ci.remote import Remote
 from gatehouse.errors import AccessDenied, PlatformError
 from gatehouse.settings import EnvironmentsFile
@@ -87,7 +87,8 @@ class Session:
 
     def _known(self) -> Known:
         provider = self._provider()
-        named = named_environments(self.root, _FILES[provider]) if provider else ((), ())
+        without = SMOKE if roles.rehearsed(self.environments) else WITH_A_WORKSPACE
+        named = named_environments(self.root, _FILES[provider], without=without) if provider else ((), ())
         return Known(
             project=self.project,
             objects=self.objects,

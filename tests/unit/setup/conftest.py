@@ -28,8 +28,10 @@ WORKFLOWS = {
     "release": "environment: prod\nenvironment: prod-approval",
 }
 
+TAGS: dict[str, tuple[str, ...]] = {"approval": ("Approved", "Rejected"), "approval_record": ()}
 
-def environments(source: str = "live") -> EnvironmentsFile:
+
+def environments(source: str = "live", driver: str = "ci") -> EnvironmentsFile:
     """dev reads prod, staging is thrown away, prod is protected; each in a catalog of its own."""
     on = {"platform": "databricks", "schema": "parcels"}
     return EnvironmentsFile.model_validate(
@@ -38,7 +40,7 @@ def environments(source: str = "live") -> EnvironmentsFile:
             "environments": {
                 "dev": {**on, "catalog": "d", "sources_from": "prod", "source": source},
                 "staging": {**on, "catalog": "s"},
-                "prod": {**on, "catalog": "p", "protected": True},
+                "prod": {**on, "catalog": "p", "protected": True, "driver": driver},
             },
         }
     )
@@ -54,7 +56,7 @@ class Town:
     github: GitHub
     environ: dict[str, str]
 
-    def session(self, *, source: str = "live", **answers: Any) -> Session:
+    def session(self, *, source: str = "live", driver: str = "ci", **answers: Any) -> Session:
         """A new one, as a new process would have it."""
         host = {"host": self.workspace.url, "id": 42}
         given = {
@@ -66,9 +68,9 @@ class Town:
         return Session(
             root=self.root,
             project="parcels",
-            environments=environments(source),
+            environments=environments(source, driver),
             answers=SetupFile.model_validate({**given, **answers}),
-            objects=Objects(model="parcels", audit="audit_log", results=("pipeline_runs",)),
+            objects=Objects(model="parcels", audit="audit_log", results=("pipeline_runs",), tags=TAGS),
             remote=remote_of(self.environ, self.root, wait=0),
             record=Record(self.root / "setup-record.json"),
         )

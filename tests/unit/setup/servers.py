@@ -2,7 +2,8 @@
 
 The workspace is minilake, a process of its own: Unity Catalog, grants, SCIM, files. In front of it stands what refuses
 tokens, and the SQL interface, of which it answers SHOW GRANTS, GRANT and REVOKE. The account's routes are those of the
-documented interface: SCIM, permission assignments, federation policies. Whatever else is asked is an error.
+documented interface: SCIM, permission assignments, federation policies; tag policies and rule sets
+likewise, in the workspace. Whatever else is asked is an error.
 """
 
 from __future__ import annotations
@@ -138,6 +139,10 @@ class Account(Guarded):
         return {} if self.policies.get(call.parts["id"], {}).pop(call.parts["policy"], None) else NOT_FOUND
 
 
+def _rules_of(tag: dict[str, Any]) -> str:
+    return f"accounts/{ACCOUNT}/tagPolicies/{tag['id']}/ruleSets/default"
+
+
 class Workspace(Guarded):
     """minilake, behind a door. `by_sql` are the privileges that SQL gave: (object, principal)."""
 
@@ -149,6 +154,16 @@ class Workspace(Guarded):
         self.statements: list[str] = []
         self.made: set[str] = set()
         """Models that a run has made; tables are minilake's."""
+        self.tags: dict[str, dict[str, Any]] = {}
+        self.rules: dict[str, dict[str, Any]] = {}
+        tags = "/api/2.1/tag-policies"
+        self.teach("POST", tags, self._govern)
+        self.teach("GET", f"{tags}/{{tag}}", lambda call: self.tags.get(call.parts["tag"], NOT_FOUND))
+        self.teach("PATCH", f"{tags}/{{tag}}", self._change_tag)
+        self.teach("DELETE", f"{tags}/{{tag}}", self._ungovern)
+        rules = "/api/2.0/preview/accounts/access-control/rule-sets"
+        self.teach("GET", rules, lambda call: self.rules.get(call.query["name"], NOT_FOUND))
+        self.teach("PUT", rules, self._rule)
         self.teach("POST", "/api/2.0/sql/statements", self._sql)
         self.teach("GET", "/api/2.1/unity-catalog/models/{name}", self._model)
         self.teach("GET", "/api/2.1/unity-catalog/models", lambda _: {"registered_models": []})
@@ -167,6 +182,41 @@ class Workspace(Guarded):
 
     def _model(self, call: Call) -> Any:
         return {"full_name": call.parts["name"]} if call.parts["name"] in self.made else NOT_FOUND
+
+    def assigners(self, tag: str) -> set[str]:
+        """Who may assign a governed tag."""
+        rules = self.rules[_rules_of(self.tags[tag])]["grant_rules"]
+        return {p for rule in rules if rule["role"] == "roles/tagPolicy.assigner" for p in rule["principals"]}
+
+    def _govern(self, call: Call) -> Reply:
+        """Its maker may manage it."""
+        body = call.json()
+        if body["tag_key"] in self.tags:
+            return Reply(status=409, json={"error_code": "ALREADY_EXISTS", "message": "It exists."})
+        made = self.tags[body["tag_key"]] = {**body, "id": str(uuid.uuid4())}
+        manages = {"role": "roles/tagPolicy.manager", "principals": ["users/admin@example.org"]}
+        name = _rules_of(made)
+        self.rules[name] = {"name": name, "etag": "1", "grant_rules": [manages]}
+        return Reply(json=made)
+
+    def _change_tag(self, call: Call) -> Any:
+        if call.query["update_mask"] != "values":
+            return Reply(status=400, json={"error_code": "INVALID_PARAMETER_VALUE", "message": "update_mask"})
+        self.tags[call.parts["tag"]]["values"] = call.json().get("values", [])
+        return self.tags[call.parts["tag"]]
+
+    def _ungovern(self, call: Call) -> Any:
+        gone = self.tags.pop(call.parts["tag"], None)
+        return {} if gone and self.rules.pop(_rules_of(gone)) else NOT_FOUND
+
+    def _rule(self, call: Call) -> Any:
+        """All of them at once, and only by whoever has read the newest ones."""
+        name, asked = call.json()["name"], call.json()["rule_set"]
+        if asked["etag"] != self.rules[name]["etag"]:
+            return Reply(status=409, json={"error_code": "RESOURCE_CONFLICT", "message": "Stale etag."})
+        rules = asked.get("grant_rules", [])
+        self.rules[name] = {"name": name, "etag": str(int(asked["etag"]) + 1), "grant_rules": rules}
+        return self.rules[name]
 
     def _sql(self, call: Call) -> Reply:
         body = call.json()
