@@ -22,6 +22,7 @@ _SECTIONS = {
         "ui": "Open MLflow's own pages on this lakehouse.",
     },
     "Pipelines": {
+        "land": "Put raw files where a source's rows land.",
         "run": "Run one pipeline: ingest, features, training, inference or monitoring.",
         "clock": "Where a replaying environment stands in time, and its next step.",
         "schema": "Print the JSON schema of a configuration file.",

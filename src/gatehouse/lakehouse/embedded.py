@@ -52,6 +52,20 @@ class Embedded:
 
         return DeltaTables(spark, installed_engine(), self.root, writable=writable)
 
+    def land(self, source: TableName, file: Path) -> bool:
+        """See Platform. It is there whole or not at all."""
+        place = self.root / "landing" / source.table / file.name
+        if place.exists():
+            from gatehouse.lakehouse.landing import refuse_changed
+
+            refuse_changed(file, place.read_bytes())
+            return False
+        partial = self.root / "landing" / f".{source.table}.part"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, partial)
+        partial.replace(place)
+        return True
+
     def landing(self, spark: SparkSession, source: TableName) -> FolderLanding:
         """See Platform."""
         from gatehouse.lakehouse.landing import FolderLanding

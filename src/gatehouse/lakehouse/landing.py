@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gatehouse.errors import SchemaBreak
+from gatehouse.errors import Refused, SchemaBreak
 from gatehouse.project.rows import typed_column
 
 if TYPE_CHECKING:
@@ -39,6 +39,16 @@ class FolderLanding:
         )
         rows = pa.concat_tables(found) if found else []
         return self._spark.createDataFrame(rows, schema)
+
+
+def refuse_changed(file: Path, landed: bytes) -> None:
+    """Refused unless the file is what has landed under its name."""
+    if file.read_bytes() != landed:
+        raise Refused(
+            f"Another file has landed as {file.name} already.",
+            why="It was read, and is not read again: rows of this one would be missing without a trace.",
+            remedy=f"Give it a name of its own, such as {file.stem}-2{file.suffix}.",
+        )
 
 
 def misfit(file: str, column: Column) -> SchemaBreak:

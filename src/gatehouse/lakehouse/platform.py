@@ -54,6 +54,13 @@ class Platform(Protocol):
     def tables(self, spark: SparkSession, *, writable: Collection[Schema]) -> Tables:
         """The tables, with the right to write some schemas."""
 
+    def land(self, source: TableName, file: Path) -> bool:
+        """Put a raw file where the rows of a source land; False if it is there already.
+
+        Raises:
+            Refused: another file of that name has landed. What has landed never changes.
+        """
+
     def landing(self, spark: SparkSession, source: TableName) -> Landing:
         """Where the raw files of a source table land."""
 

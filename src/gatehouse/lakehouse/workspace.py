@@ -133,6 +133,29 @@ class WorkspacePlatform:
 
         return UnityTables(spark, writable=writable)
 
+    def land(self, source: TableName, file: Path) -> bool:
+        """See Platform. Into the volume `landing` of the source's schema."""
+        from gatehouse.lakehouse.landing import refuse_changed
+
+        path = f"/Volumes/{source.catalog}/{source.schema}/landing/{source.table}/{file.name}"
+        files = self._workspace.sdk.files
+
+        def landed() -> bytes:
+            contents = files.download(path).contents
+            return contents.read() if contents else b""
+
+        known = found(self._workspace, f"reading {path}", landed)
+        if known is not None:
+            refuse_changed(file, known)
+            return False
+
+        def upload() -> None:
+            with file.open("rb") as content:
+                files.upload(path, content, overwrite=False)
+
+        self._workspace.ask(f"writing {path}", upload)
+        return True
+
     def landing(self, spark: SparkSession, source: TableName) -> AutoLoader:
         """See Platform."""
         from gatehouse.lakehouse.auto_loader import AutoLoader
