@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
+from pyspark.sql import functions as F
 
 from gatehouse.errors import DataError, TableNotFound
+from gatehouse.pipelines.compliance import ordinary_rows
+from gatehouse.pipelines.dataset import EVENT_TIME, LABEL_KNOWN_AT, build, outcomes, pin
 from gatehouse.pipelines.features import refresh
 from gatehouse.pipelines.ingest import ingest
 from gatehouse.pipelines.training import train
+from gatehouse.pipelines.windows import windows
 from gatehouse.project import Estimator, FittedModel, Options, Trial
 from gatehouse.settings import OptionsFile
 
@@ -68,6 +72,30 @@ def events(ready: Lakehouse, after: str, until: str, *, known_by: str) -> int:
 def number(lakehouse: Lakehouse, **differing: Any) -> tuple[str, bool]:
     found = train(replace(lakehouse.at(AS_OF), **differing), proposer="ada@example.org")
     return found.version.version, found.reused
+
+
+def test_events_are_counted_without_features_as_they_are_built_with_them(ready: Lakehouse) -> None:
+    context = ready.at(AS_OF)
+    keys = list(context.project.event_table.primary_key)
+    columns = [*keys, EVENT_TIME, context.project.label.name, LABEL_KNOWN_AT]
+    stretch = windows(context.as_of, context.settings.training)
+    both = [
+        rows(context, pin(context), after=stretch.train_end, until=context.as_of).select(columns).orderBy(keys)
+        for rows in (build, outcomes)
+    ]
+    built, counted = (rows.toPandas() for rows in both)
+    assert len(built) > 0
+    pd.testing.assert_frame_equal(built, counted)
+
+
+def test_a_model_is_asked_about_the_newest_of_all_events_of_the_hold_out(ready: Lakehouse) -> None:
+    context = ready.at(AS_OF)
+    stretch = windows(context.as_of, context.settings.training)
+    frame = build(context, pin(context), after=stretch.train_end, until=context.as_of)
+    newest = frame.orderBy(*(F.col(k).desc() for k in (EVENT_TIME, *context.project.event_table.primary_key)))
+    expected = newest.limit(50).select(*context.project.features).toPandas()
+    assert len(expected) == 50
+    pd.testing.assert_frame_equal(ordinary_rows(context), expected)
 
 
 def configured(lakehouse: Lakehouse, **differing: Any) -> Lakehouse:
