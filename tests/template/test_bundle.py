@@ -56,7 +56,7 @@ KINDS: dict[str, Any] = {
     "volumes": Volume,
 }
 DISTRIBUTION = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["name"]
-JOBS = {"features", "training", "release", "deployment", "inference", "monitoring", "retraining"}
+JOBS = {"features", "training", "release", "deployment", "inference", "monitoring", "retraining", "mirror"}
 EVERYTHING = {"compute": "cluster", "data_quality_monitor": "yes", "schedules": "UNPAUSED", "budget_policy": "b1"}
 
 
@@ -217,13 +217,20 @@ def test_the_deployment_job_is_what_a_registered_model_may_be_linked_to(
 def test_nothing_starts_by_itself_unless_a_variable_says_so(
     target: str, variable: str, status: str, configuration: Callable[..., dict[str, Any]]
 ) -> None:
-    found = configuration(target, ("schedules", variable), ("data_quality_monitor", "yes"))
+    found = configuration(target, ("schedules", variable), ("mirror", variable), ("data_quality_monitor", "yes"))
     scheduled = [job["schedule"] for job in jobs(found).values() if "schedule" in job]
     scheduled += [alert["schedule"] for alert in found["resources"]["alerts"].values()]
-    assert len(scheduled) == 6
+    assert len(scheduled) == 7
     assert {schedule["pause_status"] for schedule in scheduled} == {status}
     monitor = found["resources"]["quality_monitors"]["predictions"]
     assert ("schedule" in monitor) == (status == "UNPAUSED")
+
+
+def test_a_mirror_that_nobody_reads_is_not_scheduled_with_the_rest(
+    configuration: Callable[..., dict[str, Any]],
+) -> None:
+    found = jobs(configuration("prod", ("schedules", "UNPAUSED")))
+    assert {key for key, job in found.items() if job.get("schedule", {}).get("pause_status") == "PAUSED"} == {"mirror"}
 
 
 def test_what_holds_data_is_not_destroyed_and_developers_have_none_of_it(

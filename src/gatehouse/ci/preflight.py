@@ -233,10 +233,16 @@ def judge_github_subject(told: Told, wanted: Wanted, repository: str) -> Iterato
     if not wanted.real:
         yield ok(about, "None is needed: every environment lives in the runner's own lakehouse.")
         return
+    remedy = f"gh api repos/{repository}/actions/oidc/customization/sub"
     if isinstance(told, Unanswered) or told is None:
-        reason = told or Unanswered("GitHub has no answer.")
-        yield unseen(about, reason, f"gh api repos/{repository}/actions/oidc/customization/sub")
+        yield unseen(about, told or Unanswered("GitHub has no answer."), remedy)
         return
-    prefix = told.maybe_text("sub_claim_prefix") or f"repo:{repository}"
+    prefix, default = told.maybe_text("sub_claim_prefix"), told.maybe("use_default")
+    if not prefix or (default is not None and not default.flag()):
+        reason = (
+            "GitHub does not say which subject it signs, or its claims were chosen by hand: nobody can tell it here."
+        )
+        yield Line(about=about, state=State.UNKNOWN, reason=reason, remedy=remedy)
+        return
     subjects = ", ".join(f"{prefix}:environment:{name}" for name in (*wanted.environments, *wanted.approval))
     yield ok(about, f"The federation policies of the service principals have to name exactly: {subjects}")

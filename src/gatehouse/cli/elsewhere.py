@@ -21,6 +21,7 @@ JOBS_OF_PIPELINE = {
     "training": ("training",),
     "inference": ("inference",),
     "monitoring": ("monitoring",),
+    "mirror": ("mirror",),
     "daily": ("features", "inference", "monitoring"),
     "all": ("features", "training", "inference", "monitoring"),
 }

@@ -10,7 +10,7 @@ from gatehouse.cli import options
 from gatehouse.errors import Refused
 
 
-@click.command("reset", help="Throw an environment's tables, models and clock away. Other environments stay.")
+@click.command("reset", help="Throw an environment's tables, mirror, models and clock away. Other environments stay.")
 @options.environment()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--protected", is_flag=True, help="Also where conf/environments.yml says `protected: true`.")
@@ -29,11 +29,13 @@ def command(found: dict[str, Path | None], env: str, yes: bool, protected: bool)
             why="conf/environments.yml says so.",
             remedy=f"If you mean it: gatehouse reset --env {env} --protected",
         )
+    mirrored = where.settings.environments.is_mirrored(env)
     if not yes:
+        places = [environment.place, *([environment.mirror] if mirrored else [])]
         click.confirm(
-            f"Delete every table and model of {env} ({environment.catalog}.{environment.db_schema})?",
+            f"Delete every table and model of {env} ({', '.join('.'.join(p) for p in places)})?",
             abort=True,
         )
     progress = TerminalProgress()
-    reset_environment(where.platform(env), environment, progress)
+    reset_environment(where.platform(env), environment, progress, mirrored=mirrored)
     click.echo(f"{env} is empty.")

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gatehouse.errors import AccessDenied, ConfigurationError
+from gatehouse.lakehouse.embedded import Embedded
 from gatehouse.lakehouse.table_types import TableName
 from gatehouse.pipelines.features import refresh
 from gatehouse.pipelines.ingest import ingest
 from gatehouse.pipelines.mirror import mirror
+from gatehouse.pipelines.reset import reset_environment
+from gatehouse.progress import Silent
 
 if TYPE_CHECKING:
     from tests.integration.pipelines.conftest import Lakehouse, Raw
@@ -162,3 +165,18 @@ def test_a_moment_is_not_masked(filled: Lakehouse) -> None:
 
     with pytest.raises(ConfigurationError, match="says when a row became known"):
         mirror(masked.at(AS_OF))
+
+
+def test_a_reset_takes_the_mirror_with_it_where_somebody_reads_one(filled: Lakehouse) -> None:
+    mirror(filled.at(AS_OF))
+    context = filled.at(AS_OF)
+    place = context.environment.mirror
+    environments = context.settings.environments
+    assert (environments.is_mirrored("prod"), environments.is_mirrored("dev")) == (True, False)
+
+    reset_environment(Embedded(context.root), environments.environments["dev"], Silent())
+    assert context.tables.names(*place) != ()
+    reset_environment(Embedded(context.root), context.environment, Silent(), mirrored=True)
+
+    assert filled.at(AS_OF).tables.names(*place) == ()
+    assert filled.at(AS_OF).tables.names(*context.environment.place) == ()

@@ -147,6 +147,11 @@ APPROVAL, MAIN = "environment prod-approval", "branch main"
         ({"/actions/variables/GATEHOUSE_SCHEDULE": 404}, []),
         ({"/actions/variables/GATEHOUSE_SCHEDULE": 403}, [("unknown", "variable GATEHOUSE_SCHEDULE")]),
         ({"/actions/oidc/customization/sub": 403}, [("unknown", "identity")]),
+        ({"/actions/oidc/customization/sub": {"use_default": True}}, [("unknown", "identity")]),
+        (
+            {"/actions/oidc/customization/sub": {"use_default": False, "sub_claim_prefix": "repo:octo@1/flights@2"}},
+            [("unknown", "identity")],
+        ),
     ],
 )
 def test_what_is_lacking_on_github_is_found(
