@@ -111,6 +111,7 @@ PLUMBING = {
     "gatehouse.lakehouse.lineage",
     "gatehouse.lakehouse.locks",
     "gatehouse.lakehouse.naming",
+    "gatehouse.lakehouse.online",
     "gatehouse.lakehouse.session",
     "gatehouse.lakehouse.table_rules",  # what is refused
     "gatehouse.lakehouse.table_types",
