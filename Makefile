@@ -41,8 +41,9 @@ DATABRICKS := $(if $(filter Databricks,$(shell databricks --version 2>/dev/null)
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
+# Compiled when it is installed, as pip does: else the first run compiles what it imports, and its clean process again.
 demo: ready ## The whole story on real data: three environments, from raw rows to a monitored model
-	@$(RUN) gatehouse demo
+	@UV_COMPILE_BYTECODE=1 $(RUN) gatehouse demo
 
 install: ready ## The command `gatehouse` in .venv/, with exactly the locked dependencies; ENGINE=databricks for a workspace
 	@UV_PYTHON='$(PYTHON)' $(UV) sync --locked --no-default-groups --group dev --group '$(ENGINE)'
