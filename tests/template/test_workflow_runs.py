@@ -209,6 +209,19 @@ def test_about_the_champion_nobody_is_asked_and_its_decision_goes_with_the_tag(t
 
 
 @PROVIDERS
+def test_where_the_registry_judges_this_run_asks_nobody_and_its_decision_goes_with_the_tag(
+    tmp_path: Path, provider: str
+) -> None:
+    with place(tmp_path, provider, driver="registry") as here:
+        assert ended(here.tag("v1.0.1")) == "good"
+        if isinstance(here.hub, GitHub):
+            assert [release.tag for release in here.hub.api.releases] == ["v1.0.1"]
+    plan = planned(provider, "release", "live")
+    assert here.calls.verbs() == {job: plan[job] for job in ("tested", "candidate")}
+    assert "publish" in plan["candidate"]
+
+
+@PROVIDERS
 def test_without_an_answer_nothing_of_the_promotion_runs(tmp_path: Path, provider: str) -> None:
     with place(tmp_path, provider) as here:
         if isinstance(here.hub, GitHub):

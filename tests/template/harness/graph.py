@@ -22,7 +22,7 @@ class Command:
     text: str
     """The script; for the others what is handed over."""
     when: str = "success"
-    """`success`, `failed` or `always`: what must have become of the steps before. `live`: the candidate is champion."""
+    """`success`, `failed` or `always`: what must have become of the steps before. `live`: this run asks nobody."""
     env: tuple[tuple[str, str], ...] = ()
 
     def alike(self) -> tuple[str, str, str]:

@@ -34,7 +34,7 @@ def write(path):
         file.write("x")
 
 if words[0] == "release":
-    output(verdict={verdict!r}, version="7", live={live!r})
+    output(verdict={verdict!r}, version="7", live={live!r}, driver={driver!r})
 if words[0] == "rehearse":
     write(".lakehouse/tables/x")
 if words[:2] == ["state", "pack"]:
@@ -86,6 +86,7 @@ def scripted_gatehouse(
     *,
     verdict: str = "promote",
     live: str = "false",
+    driver: str = "ci",
     failing: list[str] | None = None,
     hanging: list[str] | None = None,
 ) -> tuple[Path, Calls]:
@@ -103,6 +104,7 @@ def scripted_gatehouse(
         identity=IDENTITY,
         verdict=verdict,
         live=live,
+        driver=driver,
         failing=failing or [],
         hanging=hanging or [],
     )
