@@ -105,8 +105,8 @@ MUTATIONS = {
     "a script on azure goes on after a failure": Mutation(
         entry=13,
         files=(".azure-pipelines/staging.yml",),
-        old=r"bash: gatehouse sweep --env staging",
-        new="bash: gatehouse sweep --env staging; gatehouse status --env staging",
+        old=r"bash: gatehouse state restore --env staging",
+        new="bash: gatehouse state restore --env staging; gatehouse status --env staging",
         caught_by="test_a_step_with_several_commands_or_a_pipe_fails_fast",
     ),
     "a pull request deploys to an environment": Mutation(
