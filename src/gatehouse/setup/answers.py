@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gatehouse.settings import Name, read_file
+from gatehouse.setup.roles import APPROVAL
 
 Address = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:-]+/?$", max_length=200)]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/@-]*$", max_length=128)]
@@ -62,7 +63,8 @@ class SetupFile(_Closed):
 
     @model_validator(mode="after")
     def _few_policies(self) -> SetupFile:
-        for name, pipelines in self.pipelines.items():
+        for name in {environment.removesuffix(APPROVAL) for environment in self.pipelines}:
+            pipelines = {*self.pipelines.get(name, ()), *self.pipelines.get(f"{name}{APPROVAL}", ())}
             if len(pipelines) > 20:
                 raise ValueError(f"{name} has {len(pipelines)} pipelines, and a service principal 20 policies at most")
         return self

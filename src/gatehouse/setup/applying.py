@@ -68,7 +68,7 @@ def look(resources: Iterable[Resource], sides: Mapping[Part, Side], record: Reco
     gone = [
         Resource(kind=made.kind, name=made.name, at=made.at)
         for key, made in record.entries.items()
-        if made.kind in TAKEN_BACK and key not in keys and PART_OF[made.kind] in parts
+        if made.kind in (*TAKEN_BACK, Kind.SERVICE_PRINCIPAL) and key not in keys and PART_OF[made.kind] in parts
     ]
     for resource in (*(r for r in wanted if not r.waits_for), *gone):
         place = (resource.part, resource.at.get("env", ""))

@@ -92,7 +92,7 @@ def _account(file: EnvironmentsFile, answers: SetupFile, known: Known) -> Iterat
                 why="Nobody would be let into them.",
                 remedy=f"Choose from: {', '.join(file.environments)}.",
             )
-        own = [roles.pipelines(project, env), roles.approval(project, env)]
+        own = [roles.pipelines(project, env)]
         own += [roles.rehearsal(project)] if env == roles.rehearsed(file) else []
         for workspace in workspaces:
             for who in (*groups, *(robot for robot in robots if robot in own)):

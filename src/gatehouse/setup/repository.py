@@ -15,8 +15,6 @@ from gatehouse.setup.resources import Existing, Kind, Resource
 if TYPE_CHECKING:
     from gatehouse.setup.desired import Known
 
-APPROVAL = "-approval"
-"""How the name of an environment ends whose reviewers approve a promotion."""
 GUARDED = ("branch release/*", "tag v*")
 """From where, beside the tested branch, a release reaches a protected environment."""
 
@@ -49,7 +47,7 @@ def _github(name: str, file: EnvironmentsFile, answers: SetupFile, known: Known)
     waits = "" if reviewers or not asks else "who approves, as `reviewers` in conf/setup.yml"
     page = f"echo {shlex.quote(json.dumps(body))} | gh api --method PUT {path} --input -"
     yield Resource(kind=Kind.ENVIRONMENT, name=name, wants=wants, waits_for=waits, by_hand=page)
-    environment = file.environments.get(name.removesuffix(APPROVAL))
+    environment = file.environments.get(name.removesuffix(roles.APPROVAL))
     guarded = asks or (environment is not None and environment.protected)
     rules = () if anywhere else (f"branch {file.staging_branch}", *(GUARDED if guarded else ()))
     for rule in rules:
@@ -79,15 +77,14 @@ def _github(name: str, file: EnvironmentsFile, answers: SetupFile, known: Known)
 def _variables(name: str, file: EnvironmentsFile, answers: SetupFile, known: Known) -> Iterator[tuple[str, str, str]]:
     """Name, value and what is missing, for an environment that lives in a workspace."""
     rehearses = name == roles.PULL_REQUEST
-    env = (roles.rehearsed(file) or "") if rehearses else name.removesuffix(APPROVAL)
+    env = (roles.rehearsed(file) or "") if rehearses else name.removesuffix(roles.APPROVAL)
     environment = file.environments.get(env)
     if environment is None or environment.platform != "databricks":
         return
     workspaces = answers.workspaces.get(env, ())
     host = workspaces[0].host.rstrip("/") if workspaces else ""
     yield "DATABRICKS_HOST", host, "" if host else f"its workspace, as `workspaces` in conf/setup.yml ({env})"
-    make = roles.approval if name in known.approving else roles.pipelines
-    who = roles.rehearsal(known.project) if rehearses else make(known.project, env)
+    who = roles.acts_as(known.project, name)
     identity = known.identities.get(who)
     client = identity.application if identity else ""
     yield "DATABRICKS_CLIENT_ID", client, "" if client else f"{Kind.SERVICE_PRINCIPAL} {who}"

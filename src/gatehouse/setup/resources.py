@@ -170,7 +170,10 @@ TAKEN_BACK = (Kind.GRANT, Kind.ASSIGNMENT)
 
 
 def plan(wanted: Iterable[Resource], told: Mapping[str, Told], record: Mapping[str, Made]) -> tuple[Step, ...]:
-    """The way from what is there to what should be, in the order of `wanted`; grants no longer wanted come last."""
+    """The way from what is there to what should be, in the order of `wanted`; what is no longer wanted comes last.
+
+    Of that, rights are taken back. A service principal stays, and is told: who removes an identity should know it.
+    """
     steps: list[Step] = []
     barred: set[str] = set()
     for resource in wanted:
@@ -189,11 +192,19 @@ def plan(wanted: Iterable[Resource], told: Mapping[str, Told], record: Mapping[s
             remedy="Give environments names, catalogs and schemas of their own in conf/environments.yml.",
         )
     for key, made in record.items():
-        if key not in keys and made.kind in TAKEN_BACK and made.added:
+        found = told.get(key)
+        if key in keys or found is None:  # nothing to take back
+            continue
+        if made.kind in TAKEN_BACK and made.added:
             gone = Resource(
                 kind=made.kind, name=made.name, at=made.at, wants={name: frozenset() for name in made.added}
             )
-            steps.append(_step(gone, told.get(key), made))
+            steps.append(_step(gone, found, made))
+        elif made.kind is Kind.SERVICE_PRINCIPAL and isinstance(found, Found) and found.id == made.id:
+            remedy = f"databricks account service-principals delete {made.id}"
+            left = Resource(kind=made.kind, name=made.name, at=made.at, by_hand=remedy)
+            drift = f"Setup made it, and nothing wants it any more. To remove it: {remedy}"
+            steps.append(Step(resource=left, action=Action.KEEP, found=found, drift=drift))
     return tuple(steps)
 
 

@@ -14,6 +14,8 @@ from gatehouse.settings import Environment, EnvironmentsFile
 
 PULL_REQUEST = "pull-request"
 """What the provider calls the environment of pull requests."""
+APPROVAL = "-approval"
+"""How the name of a provider's environment ends whose reviewers approve a promotion."""
 CREATE_MODEL_VERSION = "CREATE_MODEL_VERSION"
 """Neither a bundle nor the grants interface knows it: it is given by SQL."""
 _ENTER = frozenset({"USE_CATALOG"})
@@ -86,14 +88,20 @@ def pipelines(project: str, env: str) -> str:
     return f"{project}-{env}"
 
 
-def approval(project: str, env: str) -> str:
-    """A service principal: records approvals, where they have an identity of their own."""
-    return f"{project}-{env}-approval"
-
-
 def rehearsal(project: str) -> str:
     """A service principal: rehearses pull requests, in schemas that it makes and drops."""
     return f"{project}-{PULL_REQUEST}"
+
+
+def acts_as(project: str, environment: str) -> str:
+    """The service principal that a provider's environment signs in as.
+
+    Where a person is asked it is that of the pipelines: promoting, publishing and rolling back need what they may. What
+    proves an approval is the provider's answer, which an identity adds nothing to.
+    """
+    if environment == PULL_REQUEST:
+        return rehearsal(project)
+    return pipelines(project, environment.removesuffix(APPROVAL))
 
 
 def rehearsed(file: EnvironmentsFile) -> str | None:
@@ -108,12 +116,8 @@ def is_development(environment: Environment) -> bool:
 
 
 def principals(project: str, file: EnvironmentsFile) -> tuple[str, ...]:
-    """Every service principal: one for each environment on Databricks, where a person is asked, for pull requests."""
-    found = []
-    for name, environment in file.environments.items():
-        if environment.platform == "databricks":
-            found.append(pipelines(project, name))
-            found += [approval(project, name)] if environment.protected else []
+    """Every service principal: one for each environment on Databricks, and one for pull requests."""
+    found = [pipelines(project, n) for n, e in file.environments.items() if e.platform == "databricks"]
     return (*found, *([rehearsal(project)] if rehearsed(file) else []))
 
 
@@ -149,10 +153,10 @@ def _environment(
     if file.is_mirrored(name):
         yield on(robot, Securable.SCHEMA, ".".join(environment.mirror), _OWN)
     if environment.protected:
-        for who in (approvers(project), approval(project, name)):
-            yield from _seeing(who, file, name, objects)
-            yield on(who, Securable.TABLE, f"{schema}.{objects.audit}", {"SELECT", "MODIFY"}, later=True)
-            yield on(who, Securable.MODEL, f"{schema}.{objects.model}", {"APPLY_TAG", "EXECUTE"}, later=True)
+        who = approvers(project)
+        yield from _seeing(who, file, name, objects)
+        yield on(who, Securable.TABLE, f"{schema}.{objects.audit}", {"SELECT", "MODIFY"}, later=True)
+        yield on(who, Securable.MODEL, f"{schema}.{objects.model}", {"APPLY_TAG", "EXECUTE"}, later=True)
 
 
 def _rehearsing(who: str, environment: Environment) -> Iterator[Grant]:

@@ -21,7 +21,6 @@ from gatehouse.setup.desired import Identity, Known, Subject, desired
 from gatehouse.setup.github import GitHubSide
 from gatehouse.setup.metastore import MetastoreSide
 from gatehouse.setup.record import Record
-from gatehouse.setup.repository import APPROVAL
 from gatehouse.setup.resources import Action, Kind, Part, Resource, Step, Unseen
 from gatehouse.setup.roles import Objects
 from gatehouse.setup.subjects import azure_subjects, github_subjects
@@ -120,22 +119,22 @@ class Session:
         return found
 
     def _subjects(self, approving: Iterable[str]) -> Mapping[str, tuple[Subject, ...] | Unseen]:
-        robots = {}
-        for name, environment in self.environments.environments.items():
-            if environment.platform == "databricks":
-                robots[roles.pipelines(self.project, name)] = name
-                if environment.protected and f"{name}{APPROVAL}" in approving:
-                    robots[roles.approval(self.project, name)] = f"{name}{APPROVAL}"
-        if not robots:
+        inhabited = [n for n, e in self.environments.environments.items() if e.platform == "databricks"]
+        if not inhabited:
             return {}
-        if roles.rehearsed(self.environments):
-            robots[roles.rehearsal(self.project)] = roles.PULL_REQUEST
+        asking = [n for n in approving if n.removesuffix(roles.APPROVAL) in inhabited]
+        requests = [roles.PULL_REQUEST] if roles.rehearsed(self.environments) else []
+        robots: dict[str, tuple[str, ...]] = {}
+        for name in (*inhabited, *asking, *requests):
+            who = roles.acts_as(self.project, name)
+            robots[who] = (*robots.get(who, ()), name)
         if self.remote is None or self.remote.kind != self._provider():
             reason = "a git remote on GitHub or Azure DevOps, whose tokens are to be trusted"
             return dict.fromkeys(robots, Unseen(reason, "git remote add origin ADDRESS"))
         if self.remote.organisation is None:
             return github_subjects(self.remote.api, self.remote.repository, robots)
-        pipelines = {who: self.answers.pipelines.get(name, ()) for who, name in robots.items()}
+        named = self.answers.pipelines
+        pipelines = {w: tuple(dict.fromkeys(p for n in ns for p in named.get(n, ()))) for w, ns in robots.items()}
         return azure_subjects(self.remote.organisation, self.remote.api.base.rpartition("/")[2], pipelines)
 
 

@@ -16,7 +16,7 @@ AZURE_AUDIENCE = "api://AzureADTokenExchange"
 
 
 def github_subjects(
-    api: Api, repository: str, environments: Mapping[str, str]
+    api: Api, repository: str, environments: Mapping[str, tuple[str, ...]]
 ) -> dict[str, tuple[Subject, ...] | Unseen]:
     """By service principal; `environments` are the names of its environments on GitHub.
 
@@ -39,8 +39,10 @@ def github_subjects(
         reason = "the subject that GitHub signs, which this server does not tell"
         return dict.fromkeys(environments, Unseen(reason, remedy))
     return {
-        principal: (Subject(name=f"{env}-github", issuer=GITHUB_ISSUER, subject=f"{prefix}:environment:{env}"),)
-        for principal, env in environments.items()
+        principal: tuple(
+            Subject(name=f"{env}-github", issuer=GITHUB_ISSUER, subject=f"{prefix}:environment:{env}") for env in names
+        )
+        for principal, names in environments.items()
     }
 
 

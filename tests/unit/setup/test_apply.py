@@ -10,10 +10,10 @@ from tests.unit.setup.conftest import Town
 from tests.unit.setup.servers import TOKEN
 
 from gatehouse.progress import Silent
-from gatehouse.setup.resources import Action, Part
+from gatehouse.setup.resources import Action, Kind, Made, Part
 
 pytestmark = pytest.mark.slow
-ROBOTS = {"parcels-dev", "parcels-staging", "parcels-pull-request", "parcels-prod", "parcels-prod-approval"}
+ROBOTS = {"parcels-dev", "parcels-staging", "parcels-pull-request", "parcels-prod"}
 ISSUER = "https://token.actions.githubusercontent.com"
 
 
@@ -52,7 +52,6 @@ def test_everything_is_made_in_one_go_and_nothing_the_second_time(town: Town) ->
         "parcels-prod",
         "parcels-developers",
         "parcels-approvers",
-        "parcels-prod-approval",
         "parcels-dev",
     }
     assert town.grants("schema", "p.parcels")["parcels-developers"] == {"USE_SCHEMA", "SELECT", "EXECUTE"}
@@ -87,11 +86,8 @@ def test_after_the_first_run_approvers_may_record_and_tag(town: Town) -> None:
     assert made["name"] == "audit_log"
     town.workspace.made.add("p.parcels.parcels")
 
-    assert town.apply() == 4
-    assert town.grants("table", "p.parcels.audit_log") == {
-        "parcels-approvers": {"SELECT", "MODIFY"},
-        "parcels-prod-approval": {"SELECT", "MODIFY"},
-    }
+    assert town.apply() == 2
+    assert town.grants("table", "p.parcels.audit_log") == {"parcels-approvers": {"SELECT", "MODIFY"}}
     assert town.grants("function", "p.parcels.parcels")["parcels-approvers"] == {"APPLY_TAG", "EXECUTE"}
 
 
@@ -101,12 +97,15 @@ def test_tokens_of_one_environment_act_as_one_service_principal(town: Town) -> N
     robots = town.account.named("ServicePrincipals")
     told = {name: list(town.account.policies.get(robots[name], {}).values()) for name in ROBOTS}
     assert {name: [p["oidc_policy"] for p in policies] for name, policies in told.items()} == {
-        f"parcels-{env}": [{"issuer": ISSUER, "subject": f"repo:octo@7/parcels@12:environment:{env}"}]
-        for env in ("dev", "staging", "pull-request", "prod", "prod-approval")
+        f"parcels-{envs[0]}": [
+            {"issuer": ISSUER, "subject": f"repo:octo@7/parcels@12:environment:{env}"} for env in envs
+        ]
+        for envs in (("dev",), ("staging",), ("pull-request",), ("prod", "prod-approval"))
     }
     assert town.github.variables["prod"]["DATABRICKS_HOST"] == town.workspace.url
-    principal = town.account.kept["ServicePrincipals"][robots["parcels-prod-approval"]]
-    assert town.github.variables["prod-approval"]["DATABRICKS_CLIENT_ID"] == principal["applicationId"]
+    principal = town.account.kept["ServicePrincipals"][robots["parcels-prod"]]
+    for env in ("prod", "prod-approval"):
+        assert town.github.variables[env]["DATABRICKS_CLIENT_ID"] == principal["applicationId"]
 
 
 def test_only_a_release_reaches_production_and_somebody_else_approves(town: Town) -> None:
@@ -152,7 +151,7 @@ def test_each_administrator_does_one_part(town: Town) -> None:
 def test_what_others_changed_is_shown_and_mended(town: Town) -> None:
     town.apply()
     robots = town.account.named("ServicePrincipals")
-    [policy] = town.account.policies[robots["parcels-prod"]].values()
+    policy = town.account.policies[robots["parcels-prod"]]["parcels-prod-github"]
     policy["oidc_policy"]["subject"] = "repo:octo/parcels:environment:prod"
     town.github.variables["prod"]["DATABRICKS_HOST"] = "https://elsewhere.example.org"
     unity(
@@ -214,6 +213,63 @@ def test_undo_removes_what_setup_made_and_nothing_else(town: Town) -> None:
     assert {"s", "other"} <= names(town, "catalogs")
     assert town.grants("catalog", "s") == {}
     assert list(town.session().record.entries) == ["catalog p", "environment staging"]
+
+
+def former(town: Town) -> str:
+    """A service principal of an earlier plan, with its policy, access and a grant, as the record has them."""
+    town.apply()
+    host, name = town.workspace.url, "parcels-prod-approval"
+    town.account.kept["ServicePrincipals"]["77"] = {"id": "77", "displayName": name, "applicationId": "app-77"}
+    town.account.policies["77"] = {"parcels-prod-approval-github": {}}
+    town.account.assigned["42", "77"] = ["USER"]
+    unity(town, "permissions/schema/p.parcels", "PATCH", changes=[{"principal": "app-77", "add": ["EXECUTE"]}])
+    entered = {"principal": name, "group": "", "workspace": "42"}
+    trusted = {"principal": name, "policy": "parcels-prod-approval-github"}
+    granted = {"env": "prod", "securable": "schema", "name": "p.parcels", "principal": "app-77", "later": ""}
+    held = {"privileges": ("EXECUTE",)}
+    for made in (
+        Made(kind=Kind.SERVICE_PRINCIPAL, name=name, at={}, id="77"),
+        Made(kind=Kind.ACCESS, name=f"of {name} to {host}", at=entered, id="77"),
+        Made(kind=Kind.POLICY, name=f"{trusted['policy']} of {name}", at=trusted, id=trusted["policy"]),
+        Made(kind=Kind.GRANT, name=f"on schema p.parcels to {name}", at=granted, added=held),
+    ):
+        town.session().record.complete(made)
+    return name
+
+
+def test_a_service_principal_that_nothing_wants_any_more_loses_its_grants_and_is_told(town: Town) -> None:
+    name = former(town)
+
+    assert town.apply() == 1
+
+    assert name not in town.grants("schema", "p.parcels")
+    step = town.steps()[f"service principal {name}"]
+    assert step.action is Action.KEEP
+    assert "databricks account service-principals delete 77" in step.drift
+    assert name in town.account.named("ServicePrincipals")
+
+
+def test_a_service_principal_that_somebody_removed_by_hand_is_not_told_any_more(town: Town) -> None:
+    name = former(town)
+    unity(town, "permissions/schema/p.parcels", "PATCH", changes=[{"principal": "app-77", "remove": ["EXECUTE"]}])
+    del town.account.kept["ServicePrincipals"]["77"], town.account.policies["77"], town.account.assigned["42", "77"]
+
+    assert [key for key in town.steps() if name in key.split()] == []
+    assert town.apply() == 0
+    town.session().undo(tuple(Part), Silent())
+    assert not [key for key in town.session().record.entries if name in key.split()]
+
+
+def test_undo_removes_a_service_principal_that_nothing_wants_any_more(town: Town) -> None:
+    name = former(town)
+
+    town.session().undo(tuple(Part), Silent())
+
+    assert name not in town.account.named("ServicePrincipals")
+    assert town.account.policies["77"] == {}
+    assert ("42", "77") not in town.account.assigned
+    assert "app-77" not in town.grants("schema", "p.parcels")
+    assert not [key for key in town.session().record.entries if name in key.split()]
 
 
 def test_undo_removes_no_data(town: Town) -> None:

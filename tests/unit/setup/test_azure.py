@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from tests.unit.setup.azure_server import ORGANISATION, Azure
 from tests.unit.setup.conftest import environments
 from tests.unit.setup.servers import TOKEN
@@ -29,7 +30,7 @@ class Knowing(Session):
     """Its service principals are there."""
 
     def _identities(self) -> dict[str, Identity]:
-        names = ("parcels-staging", "parcels-prod", "parcels-prod-approval")
+        names = ("parcels-staging", "parcels-prod")
         return {name: Identity(str(i), f"app-{i}") for i, name in enumerate(names)}
 
 
@@ -60,7 +61,7 @@ def session(azure: Azure, tmp_path: Path) -> Session:
             {
                 "workspaces": {"staging": host, "prod": host},
                 "reviewers": [PEOPLE[0]],
-                "pipelines": {"prod": ["release", "monitor"]},
+                "pipelines": {"prod": ["release", "monitor"], "prod-approval": ["release", "rollback"]},
             }
         ),
         objects=Objects(model="parcels", audit="audit_log", results=()),
@@ -90,7 +91,7 @@ def test_everything_is_made_once(session: Session, azure: Azure) -> None:
     assert (settings["approvers"], settings["requesterCannotBeApprover"]) == ([{"id": PEOPLE[0]}], True)
     groups = {g["name"]: {k: v["value"] for k, v in g["variables"].items()} for g in azure.groups.values()}
     assert groups["gatehouse-prod"] == {"DATABRICKS_HOST": "https://w.example.org", "DATABRICKS_CLIENT_ID": "app-1"}
-    assert groups["gatehouse-prod-approval"]["DATABRICKS_CLIENT_ID"] == "app-2"
+    assert groups["gatehouse-prod-approval"]["DATABRICKS_CLIENT_ID"] == "app-1"
     before = len(azure.writes)
     assert apply(session) == 0
     assert len(azure.writes) == before
@@ -142,13 +143,13 @@ def test_without_approvers_there_is_no_check_that_asks_nobody(session: Session, 
 
 
 def test_a_token_names_organisation_project_and_pipeline(session: Session) -> None:
-    [release, monitor, *others] = [
+    [release, monitor, rollback] = [
         r
         for r in part_of(session.wanted(), Part.ACCOUNT)
         if "parcels-prod" in r.at.get("principal", "") and r.at.get("policy")
     ]
 
-    assert not others
+    assert rollback.wants["subject"] == "p://octo/flight parcels/rollback"
     assert release.wants == {
         "issuer": f"https://vstoken.dev.azure.com/{ORGANISATION}",
         "subject": "p://octo/flight parcels/release",
@@ -158,14 +159,20 @@ def test_a_token_names_organisation_project_and_pipeline(session: Session) -> No
 
 
 def test_pipelines_that_nobody_named_are_waited_for(session: Session) -> None:
-    waiting = {
-        r.name: r.waits_for for r in session.wanted() if r.name in ("of parcels-dev", "of parcels-prod-approval")
-    }
+    waiting = {r.name: r.waits_for for r in session.wanted() if r.name in ("of parcels-dev", "of parcels-staging")}
 
     assert waiting == {
         f"of {who}": f"which pipelines act as {who}, as `pipelines` in conf/setup.yml"
-        for who in ("parcels-dev", "parcels-prod-approval")
+        for who in ("parcels-dev", "parcels-staging")
     }
+
+
+def test_pipelines_of_both_environments_share_the_policies_that_one_service_principal_may_have() -> None:
+    many = [f"p{number}" for number in range(20)]
+    SetupFile.model_validate({"pipelines": {"prod": many, "prod-approval": many}})
+
+    with pytest.raises(ValidationError, match="prod has 21 pipelines"):
+        SetupFile.model_validate({"pipelines": {"prod": many, "prod-approval": ["rollback"]}})
 
 
 def test_an_organisation_that_does_not_answer_has_no_subject(session: Session, azure: Azure) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gatehouse.settings import EnvironmentsFile
-from gatehouse.setup.roles import Grant, Objects, Securable, effective, grants, principals
+from gatehouse.setup.roles import Grant, Objects, Securable, acts_as, effective, grants, principals
 
 OBJECTS = Objects(model="parcels", audit="audit_log", results=("pipeline_runs", "monitoring_metrics"))
 PLACES = {
@@ -101,8 +101,6 @@ MATRIX: dict[tuple[str, str], dict[str, set[str]]] = {
     | at("prod", SEES_MASKED | {"masked": {"SELECT"}}),
     ("live", "parcels-approvers"): approving(SEES_LIVE),
     ("mirror", "parcels-approvers"): approving(SEES_MASKED | {"masked": {"SELECT"}}),
-    ("live", "parcels-prod-approval"): approving(SEES_LIVE),
-    ("mirror", "parcels-prod-approval"): approving(SEES_MASKED | {"masked": {"SELECT"}}),
     ("live", "parcels-dev"): own("dev", OWNS)
     | at(
         "prod",
@@ -132,6 +130,19 @@ def test_every_role_has_its_line_in_the_matrix() -> None:
 
     assert {who for _, who in MATRIX} == {*roles, "somebody-else"}
     assert {row.principal for row in table()} == roles
+
+
+@pytest.mark.parametrize(
+    ("environment", "who"),
+    [
+        ("prod", "parcels-prod"),
+        ("prod-approval", "parcels-prod"),  # it promotes, publishes and rolls back
+        ("pull-request", "parcels-pull-request"),
+    ],
+)
+def test_an_environment_of_the_provider_signs_in_as_somebody_who_is_made(environment: str, who: str) -> None:
+    assert acts_as("parcels", environment) == who
+    assert who in principals("parcels", environments())
 
 
 @pytest.mark.parametrize("source", ["live", "mirror"])
