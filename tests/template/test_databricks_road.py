@@ -104,7 +104,7 @@ def test_a_pull_request_is_rehearsed_in_a_schema_of_its_own(ready: Road) -> None
 
     assert "rollback" in said
     workspace = ready.sdk(ready.principals["staging"])
-    assert {schema.name for schema in workspace.schemas.list("staging")} == {"default", "information_schema", "little"}
+    assert {schema.name for schema in workspace.schemas.list("staging")} == {"default", "little"}
     assert list(workspace.files.list_directory_contents("/Volumes/staging/little/rehearsals/rehearsals")) == []
 
 

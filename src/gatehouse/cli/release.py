@@ -135,7 +135,7 @@ def _by_registry(where: Place, wanted: _Wanted, limit: timedelta) -> tuple[Judge
     from gatehouse.cli.telling import decision_summary
     from gatehouse.cli.world import open_context
     from gatehouse.gates.promotion import CHAMPION
-    from gatehouse.pipelines.awaiting import await_record
+    from gatehouse.pipelines.awaiting import await_entry, await_record
     from gatehouse.pipelines.decisions import RECORD_TAG, find
     from gatehouse.pipelines.judging import as_trained
     from gatehouse.pipelines.release import Judged, judged_before
@@ -162,7 +162,11 @@ def _by_registry(where: Place, wanted: _Wanted, limit: timedelta) -> tuple[Judge
             remedy=judge.remedy(),
         )
     with open_context(where, wanted.env, as_of=None, progress=progress) as context:
-        record = find(context, context.registry.get(model, version))
+        record = await_entry(
+            lambda: find(context, context.registry.get(model, version)),
+            clock=lambda: datetime.now(UTC),
+            sleep=lambda: time.sleep(_LOOK_SECONDS),
+        )
         champion = context.registry.by_alias(model, CHAMPION)
         live = champion is not None and champion.version == record.promoted.version
         judged = Judged(record=record, digest=record.digest(), reused=False, live=live)

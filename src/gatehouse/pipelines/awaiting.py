@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TypeVar
 
-from gatehouse.errors import EvaluationError
+from gatehouse.errors import EvaluationError, StateError
 from gatehouse.lakehouse.registry import ModelRegistry
 from gatehouse.pipelines.decisions import RECORD_TAG
 from gatehouse.progress import Progress
 
 _NOTE_EVERY = timedelta(minutes=5)
+_ENTERING = timedelta(minutes=5)
+_Record = TypeVar("_Record")
 
 
 def await_record(
@@ -56,6 +59,28 @@ def await_record(
         if now - told >= _NOTE_EVERY:
             told = now
             progress.note(f"Version {version} is not judged yet, after {_minutes(now - start)} minutes.")
+        sleep()
+
+
+def await_entry(
+    find: Callable[[], _Record],
+    *,
+    limit: timedelta = _ENTERING,
+    clock: Callable[[], datetime],
+    sleep: Callable[[], None],
+) -> _Record:
+    """The record that was waited for, once whoever judged has entered it too: the version has its tag a moment before.
+
+    Raises:
+        StateError: it is not to be relied on after that time either.
+    """
+    start = clock()
+    while True:
+        try:
+            return find()
+        except StateError:
+            if clock() - start >= limit:
+                raise
         sleep()
 
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gatehouse.errors import EvaluationError, RegistryUnavailable
+from gatehouse.errors import EvaluationError, RegistryUnavailable, StateError
 from gatehouse.lakehouse.registry_memory import MemoryRegistry
-from gatehouse.pipelines.awaiting import await_record
+from gatehouse.pipelines.awaiting import await_entry, await_record
 from gatehouse.pipelines.decisions import RECORD_TAG
 from gatehouse.progress import Silent
 
@@ -96,3 +96,27 @@ def test_a_registry_that_does_not_answer_is_not_taken_for_one_that_waits(
     monkeypatch.setattr(registry, "get", silent)
     with pytest.raises(RegistryUnavailable):
         wait(registry, Patience({}))
+
+
+@pytest.mark.parametrize(("entered", "looks"), [(0, 0), (4, 4), (5, 5)])
+def test_a_record_counts_from_its_entry_on_which_follows_its_tag(entered: int, looks: int) -> None:
+    patience = Patience({})
+
+    def find() -> str:
+        if patience.looks < entered:
+            raise StateError("The decision record of version 1 is unknown to the audit log.")
+        return "the record"
+
+    found = await_entry(find, limit=timedelta(minutes=5), clock=patience.clock, sleep=patience.sleep)
+    assert (found, patience.looks) == ("the record", looks)
+
+
+def test_a_record_that_nobody_enters_is_not_relied_on() -> None:
+    patience = Patience({})
+
+    def find() -> str:
+        raise StateError("The decision record of version 1 is unknown to the audit log.")
+
+    with pytest.raises(StateError, match="unknown to the audit log"):
+        await_entry(find, limit=timedelta(minutes=5), clock=patience.clock, sleep=patience.sleep)
+    assert patience.looks == 5
