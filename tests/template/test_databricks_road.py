@@ -80,7 +80,7 @@ def test_the_registry_drives_too_and_waits_for_a_governed_tag(ready: Road) -> No
         "approval": "FAILED",
         "deployment": "UPSTREAM_FAILED",
     }
-    assert "not approved" in ready.sdk(APPROVER).jobs.get_run_output(task_run(run, "approval")).as_dict()["logs"]
+    assert "waits for approval" in ready.sdk(APPROVER).jobs.get_run_output(task_run(run, "approval")).as_dict()["logs"]
 
     for tag, value in (("approval_record", f"{judged['record'][:12]} {APPROVER}"), ("approval", "Approved")):
         with (
