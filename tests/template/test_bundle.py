@@ -238,12 +238,12 @@ def test_what_holds_data_is_not_destroyed_and_developers_have_none_of_it(
 ) -> None:
     lasting = {"schemas", "volumes", "registered_models", "experiments"}
     assert lasting & configuration("dev")["resources"].keys() == set()
-    for target in ("staging", "prod"):
+    for target, rehearsed in (("staging", ["rehearsals"]), ("prod", [])):
         found = configuration(target)["resources"]
         kept = [resource["lifecycle"] for kind in lasting for resource in found[kind].values()]
-        assert kept == [{"prevent_destroy": True}] * 5
+        assert kept == [{"prevent_destroy": True}] * (5 + len(rehearsed))
         assert [r for kind in lasting for r in found[kind].values() if "grants" in r] == []  # they are the set-up's
-        assert sorted(volume["name"] for volume in found["volumes"].values()) == ["gatehouse", "landing"]
+        assert sorted(volume["name"] for volume in found["volumes"].values()) == ["gatehouse", "landing", *rehearsed]
         assert found["experiments"]["runs"]["name"] == f"/Shared/{target}.flight_delays.flight_delays"
 
 

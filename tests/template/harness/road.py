@@ -29,6 +29,7 @@ NAME = "little"
 ENVIRONMENTS = ("staging", "prod")
 APPROVER = "anna@example.org"
 AUTHOR = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false")
+_APPROVE = ("USE_CATALOG", "USE_SCHEMA", "SELECT", "EXECUTE", "APPLY_TAG")
 _RIGHTS = ("USE_CATALOG", "USE_SCHEMA", "CREATE_SCHEMA", "CREATE_TABLE", "CREATE_VOLUME", "CREATE_MODEL", "SELECT")
 
 
@@ -162,7 +163,8 @@ def _grant(workspace: Workspace, principals: Mapping[str, str]) -> None:
         admin.catalogs.create(catalog)
     for env, principal in principals.items():
         change = PermissionsChange(principal=principal, add=[Privilege(right) for right in _RIGHTS])
-        admin.grants.update("catalog", env, changes=[change])
+        people = PermissionsChange(principal=f"{NAME}-approvers", add=[Privilege(right) for right in _APPROVE])
+        admin.grants.update("catalog", env, changes=[change, people])
 
 
 def _into_spark(spark: SparkServer) -> Any:
