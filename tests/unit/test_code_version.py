@@ -253,8 +253,8 @@ def test_where_there_is_no_git_the_file_of_the_deployment_says_the_same(
 
     assert code_version(use_case.name, deployed) == code_version(use_case.name, root)
     for commit, since in ((last, None), (last, first), (last, second), (second, first), (first, "0" * 40)):
-        asked = {"commit": commit, "since": since}
-        assert authors(use_case.name, deployed, **asked) == authors(use_case.name, root, **asked), asked
+        said, known = (authors(use_case.name, place, commit=commit, since=since) for place in (deployed, root))
+        assert said == known, (commit, since)
     assert authors(use_case.name, deployed, commit=last, since=first) == ("cleo <cleo@example.org>",)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -477,8 +477,9 @@ def test_a_process_killed_before_its_first_entry_leaves_an_empty_log(
 class OfSeveralMachines(FolderStore):
     """One store that is seen from machines whose locks do not meet."""
 
-    def alone(self, subject: str, *, timeout: float) -> AbstractContextManager[None]:
-        return nullcontext()
+    @contextmanager
+    def alone(self, subject: str, *, timeout: float) -> Iterator[None]:
+        yield
 
 
 def test_an_entry_of_another_machine_that_came_in_between_comes_before(
