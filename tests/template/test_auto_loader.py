@@ -45,15 +45,15 @@ def spark(spark_server: SparkServer) -> Iterator[SparkSession]:
 
 
 @pytest.fixture
-def inbox(spark_server: SparkServer, spark: SparkSession) -> Path:
-    """The source's folder in the volume, where nothing has landed and nothing was loaded."""
-    spark.sql(f"DROP SCHEMA IF EXISTS {SOURCE.catalog}.{SOURCE.schema} CASCADE")
+def inbox(spark_server: SparkServer, spark: SparkSession) -> Iterator[Path]:
+    """The source's folder in the volume, where nothing has landed and nothing was loaded; the schema goes again."""
     spark.sql(f"CREATE SCHEMA {SOURCE.catalog}.{SOURCE.schema}")
     place = spark_server.volumes / SOURCE.catalog / SOURCE.schema
     shutil.rmtree(place, ignore_errors=True)
     inbox = place / "landing" / SOURCE.table
     inbox.mkdir(parents=True)
-    return inbox
+    yield inbox
+    spark.sql(f"DROP SCHEMA {SOURCE.catalog}.{SOURCE.schema} CASCADE")
 
 
 @pytest.fixture
