@@ -53,7 +53,8 @@ def command(
     name = _printable(provider.run().ref if ref is None else ref)
     actor, progress = (None if check else acting(provider, as_name)), TerminalProgress()
     activate = _activation(where, env, progress, in_ci=bool(provider.run().id))
-    if where.platform(env).in_jobs and not where.platform(env).has_schema(where.settings.environment(env).place):
+    platform = where.platform(env)
+    if not check and platform.in_jobs and not platform.has_schema(where.settings.environment(env).place):
         activate()  # where a workspace knows nothing of the project yet, the bundle makes the places
     moment = where.clock(env).read(None)
     try:

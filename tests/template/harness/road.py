@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,6 @@ class Road:
     workspace: Workspace
     spark: SparkServer
     principals: Mapping[str, str]
-    told: list[str] = field(default_factory=list)
 
     def cli(self, *arguments: str, env: str = "prod", check: bool = True) -> str:
         """The Databricks CLI, as the environment's service principal."""
