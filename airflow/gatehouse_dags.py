@@ -45,17 +45,19 @@ with DAG("gatehouse_retrain", schedule="41 4 * * 1", **SETTINGS):
 
     @task(task_id="release")
     def release() -> dict[str, str]:
-        """Version, verdict and record of the candidate."""
+        """Version, verdict and record of the candidate, whether it is live already, and who judges."""
         command = ["gatehouse", "release", "--env", "prod", "--proposer", "schedule", "--json"]
         done = subprocess.run(  # noqa: S603
             command, cwd=HOME, env={**os.environ, **ENVIRONMENT}, stdout=subprocess.PIPE, text=True, check=True
         )
         return {name: str(value) for name, value in json.loads(done.stdout).items()}
 
-    @task.short_circuit(task_id="promising")
-    def promising(found: dict[str, str]) -> bool:
-        """A version that is held ends here, as a success."""
-        return found["verdict"] == "promote"
+    @task.branch(task_id="asked")
+    def asked(found: dict[str, str]) -> str | None:
+        """The task that is next. A version that is held ends here, as a success."""
+        if found["live"] == "true" or found["driver"] == "registry":  # it is the champion, or the registry asks
+            return "decision"
+        return "approval" if found["verdict"] == "promote" else None
 
     judged = release()
     version = "{{ ti.xcom_pull(task_ids='release')['version'] }}"
@@ -66,12 +68,15 @@ with DAG("gatehouse_retrain", schedule="41 4 * * 1", **SETTINGS):
         response_timeout=timedelta(hours=72),  # unanswered is not approved, so no default answers for a person
     )
     who = "{{ ti.xcom_pull(task_ids='approval')['responded_by_user']['name'] }}"
+    publish = 'gatehouse publish "$VERSION" --env prod --to dist/decision'
+    decided = asked(judged)
+    decided >> run("decision", publish, VERSION=version)
     (
         run("live", "gatehouse live --env prod --checkout")
         >> run("install", "make install")
         >> run("clock", "gatehouse clock --env prod --advance")
         >> judged
-        >> promising(judged)
+        >> decided
         >> approval
         >> run(
             "approve",
@@ -80,5 +85,5 @@ with DAG("gatehouse_retrain", schedule="41 4 * * 1", **SETTINGS):
             WHO=who,
         )
         >> run("promote", 'gatehouse promote "$VERSION" --env prod --as "$WHO"', VERSION=version, WHO=who)
-        >> run("publish", 'gatehouse publish "$VERSION" --env prod --to dist/decision', VERSION=version)
+        >> run("publish", publish, VERSION=version)
     )

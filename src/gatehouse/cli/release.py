@@ -85,7 +85,7 @@ def command(
         summary += f"\n**In this run's review** name the record in the comment: `{judged.digest[:12]}`\n"
     tell(where.settings.root, summary, outputs)
     if as_json:
-        echo_json({"version": record.promoted.version, "verdict": record.verdict, "record": judged.digest})
+        echo_json({"environment": env, **outputs})
     else:
         console = stdout_console()
         show_record(console, record, judged.digest)
