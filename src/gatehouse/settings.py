@@ -99,6 +99,11 @@ class Environment(_Closed):
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){2}$",
         description="On Databricks: volume of the environment's state and pages; null: gatehouse, in its schema.",
     )
+    landing: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){2}$",
+        description="On Databricks: volume in which raw files land; null: landing, in its schema.",
+    )
     serving: Serving | None = Field(
         default=None, description="On Databricks: an endpoint that every promotion and rollback brings up to date."
     )
@@ -118,6 +123,11 @@ class Environment(_Closed):
     def keeps(self) -> str:
         """The volume of its state and pages."""
         return self.volume or f"{self.catalog}.{self.db_schema}.gatehouse"
+
+    @property
+    def lands(self) -> str:
+        """The volume of its raw files, in which each source table has a folder. Its rehearsals read the same."""
+        return self.landing or f"{self.catalog}.{self.db_schema}.landing"
 
     @property
     def rehearses(self) -> str:
@@ -196,6 +206,15 @@ class MonitoringFile(_Closed):
     )
     drift_warning: float = Field(default=0.1, gt=0, description="Population stability index that is worth a look.")
     drift_alert: float = Field(default=0.25, gt=0, description="Population stability index that raises an alert.")
+    accuracy_alert: float | None = Field(
+        default=None,
+        gt=0,
+        description="How much worse than on its hold-out the champion's primary metric may be over a window, in the "
+        "metric's unit, before it raises an alert, if chance does not explain it; null: none is raised.",
+    )
+    accuracy_units: int = Field(
+        default=14, ge=4, description="Units with labels (days) that a window must have before that is said."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> MonitoringFile:

@@ -20,9 +20,10 @@ _SECONDS = 15
 
 @click.command(
     "alert",
-    help="Call somebody where it is needed: inputs that moved beyond drift_alert of conf/monitoring.yml, a violated "
-    "expectation that stops a pipeline, a pipeline that has not completed, a champion that nobody let through. One "
-    "open issue for each cause, brought up to date, closed when the cause is gone; outside a CI it is only told.",
+    help="Call somebody where it is needed: inputs that moved beyond drift_alert of conf/monitoring.yml, a champion "
+    "that predicts worse than when it was let through by more than its accuracy_alert, a violated expectation that "
+    "stops a pipeline, a pipeline that has not completed, a champion that nobody let through. One open issue for each "
+    "cause, brought up to date, closed when the cause is gone; outside a CI it is only told.",
     short_help="Call somebody when something is wrong in an environment.",
 )
 @options.environment("prod")

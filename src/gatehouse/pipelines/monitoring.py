@@ -11,18 +11,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from gatehouse.errors import StateError
 from gatehouse.evaluation import drift
-from gatehouse.evaluation.measurement import Unmeasured, measure
+from gatehouse.evaluation.measurement import Unmeasured, Value, measure
+from gatehouse.evaluation.significance import evidence_of_value
 from gatehouse.evaluation.statistics import collect
+from gatehouse.lakehouse.lineage import Lineage
 from gatehouse.lakehouse.point_in_time import visible
 from gatehouse.lakehouse.tables import Equals
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.dataset import EVENT_TIME, UNIT, slice_column
+from gatehouse.pipelines.decisions import JUDGED_TAG
 from gatehouse.pipelines.moments import utc
 from gatehouse.pipelines.runs import Run, record
 from gatehouse.pipelines.tables import EXPECTATIONS, METRICS, predictions_table
-from gatehouse.pipelines.training import REFERENCE
+from gatehouse.pipelines.training import REFERENCE, prefixed
 from gatehouse.project import Task
+from gatehouse.reports.accuracy import BY_CHANCE, SHORTFALL, UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -214,6 +219,48 @@ def _accuracy_figures(context: Context, log: DataFrame, version: str, start: dat
             )
             if metric is project.primary_metric and not key.column:
                 yield Figure(metric="labelled", subject=label, value=found.rows, rows=found.rows, model_version=version)
+                if isinstance(found, Value):
+                    yield from _change_figures(context, found, version, start)
+
+
+def _change_figures(context: Context, found: Value, version: str, start: datetime) -> Iterator[Figure]:
+    """How much worse the primary metric is than on the hold-out, and how much chance makes of that.
+
+    The units of the hold-out are taken to vary as those of the window do: nobody kept how they varied.
+    """
+    metric = context.project.primary_metric
+    try:
+        before, held_out = _let_through_with(context, version)
+    except StateError:
+        context.progress.note(f"What version {version} had on a hold-out is not on record: nothing to compare with.")
+        return
+    shown = evidence_of_value(found)
+    apart = math.sqrt(1.0 + (context.as_of - start) / held_out)
+    by_chance = None if isinstance(shown, Unmeasured) else (shown.interval(0.9)[1] - shown.difference) * apart
+    worse = before - found.value if metric.greater_is_better else found.value - before
+    for name, value in ((SHORTFALL, worse), (BY_CHANCE, by_chance), (UNITS, float(len(found.units)))):
+        yield Figure(metric=name, subject=metric.name, value=value, rows=found.rows, model_version=version)
+
+
+def _let_through_with(context: Context, version: str) -> tuple[float, timedelta]:
+    """The primary metric on the hold-out, and how long that was: of a refit, what the version had that was judged.
+
+    Raises:
+        StateError: it is not on record.
+    """
+    known = context.registry.get(context.model, version)
+    if (judged := known.tags.get(JUDGED_TAG, version)) != version:
+        known = context.registry.get(context.model, judged)
+    lineage = Lineage.from_tags(known.tags, known.version)
+    kept = context.tracking.read_metrics(known.run_id) if known.run_id else {}
+    (name,) = prefixed("hold_out", {context.project.primary_metric.name: 0.0})
+    if name not in kept:
+        raise StateError(
+            f"Version {known.version} has no {name}.",
+            why="It was trained without a hold-out, or its run is gone.",
+            remedy="Train the next one with hold_out_days in conf/training.yml.",
+        )
+    return kept[name], lineage.hold_out_end - lineage.train_end
 
 
 def _labels(context: Context, start: datetime) -> DataFrame:

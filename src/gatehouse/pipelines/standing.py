@@ -15,6 +15,8 @@ from gatehouse.pipelines.moments import utc
 from gatehouse.pipelines.promotion import gatekeeper
 from gatehouse.pipelines.runs import watermark
 from gatehouse.pipelines.tables import METRICS, SYSTEM_TABLES, predictions_table
+from gatehouse.reports.accuracy import FIGURES, read_figures
+from gatehouse.reports.inputs import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,12 +77,13 @@ def standing(context: Context) -> Standing:
     tables = tuple(_table(context, name) for name in _existing(context))
     versions = context.registry.versions(context.model)
     champion = context.registry.by_alias(context.model, "champion")
-    metrics, measured_at = _latest_metrics(context)
+    champion_version = champion.version if champion else None
+    metrics, measured_at, worsened = _latest_metrics(context, champion_version)
     return Standing(
         environment=context.name,
         catalog=context.environment.catalog,
         schema=context.environment.db_schema,
-        champion=champion.version if champion else None,
+        champion=champion_version,
         tables=tables,
         versions=tuple(
             VersionStanding(
@@ -95,7 +98,7 @@ def standing(context: Context) -> Standing:
         ),
         metrics=metrics,
         measured_at=measured_at,
-        warnings=warnings_of(context),
+        warnings=(*warnings_of(context), *worsened),
     )
 
 
@@ -188,18 +191,22 @@ def _table(context: Context, name: str) -> TableStanding:
     )
 
 
-def _latest_metrics(context: Context) -> tuple[dict[str, float], datetime | None]:
+def _latest_metrics(
+    context: Context, champion: str | None
+) -> tuple[dict[str, float], datetime | None, tuple[str, ...]]:
+    """The figures, when they were measured, and that the champion has become worse, if it has."""
     from pyspark.sql import functions as F
 
     name = context.own(METRICS.name)
     if not context.tables.exists(name):
-        return {}, None
-    wanted = [m.name for m in context.project.metrics]
+        return {}, None, ()
+    project, thresholds = context.project, context.settings.monitoring
+    wanted = [m.name for m in project.metrics]
     rows = (
         context.tables.read(name)
         .where(
-            F.col("metric").isin(wanted)
-            & (F.col("subject") == F.lit(context.project.label.name))
+            F.col("metric").isin([*wanted, *FIGURES])
+            & F.col("subject").isin([project.label.name, project.primary_metric.name])
             & (F.col("unit_value") == F.lit(""))
             & F.col("value").isNotNull()
         )
@@ -207,9 +214,17 @@ def _latest_metrics(context: Context) -> tuple[dict[str, float], datetime | None
         .toPandas()
     )
     if rows.empty:
-        return {}, None
-    newest = rows[rows["as_of"] == rows["as_of"].iloc[0]].drop_duplicates("metric")
-    return dict(zip(newest["metric"], newest["value"].astype(float), strict=True)), utc(newest["as_of"].iloc[0])
+        return {}, None, ()
+    last = rows[rows["as_of"] == rows["as_of"].iloc[0]]
+    newest = last[last["metric"].isin(wanted)].drop_duplicates("metric")
+    of_champion = last[last["model_version"] == champion]
+    found = read_figures(dict(zip(of_champion["metric"], of_champion["value"].astype(float), strict=True)))
+    worse = found is not None and found.state(thresholds) is State.ALERT
+    return (
+        dict(zip(newest["metric"], newest["value"].astype(float), strict=True)),
+        utc(last["as_of"].iloc[0]),
+        (f"Version {champion}: {found.sentence(project, thresholds)}",) if found and worse else (),
+    )
 
 
 def _scoring_versions(context: Context) -> set[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from gatehouse.reports.accuracy import accuracy_of
 from gatehouse.reports.gfm import code, escaped
 from gatehouse.reports.inputs import State, expectations
 from gatehouse.reports.scores import newest
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from gatehouse.reports.readings import Readings
     from gatehouse.settings import MonitoringFile
 
-DRIFT, EXPECTATIONS, PIPELINES, CHAMPION = "drift", "expectations", "pipelines", "champion"
-KEYS = (DRIFT, EXPECTATIONS, PIPELINES, CHAMPION)
+DRIFT, ACCURACY, EXPECTATIONS, PIPELINES, CHAMPION = "drift", "accuracy", "expectations", "pipelines", "champion"
+KEYS = (DRIFT, ACCURACY, EXPECTATIONS, PIPELINES, CHAMPION)
 """Every cause there can be: one that is not found any more is settled."""
 
 LATE = timedelta(days=1)
@@ -49,6 +50,12 @@ def causes(
             "the inputs or predictions have moved away from training",
             _drifted(thresholds, readings),
             (f"gatehouse release --env {env}", f"gatehouse status --env {env}"),
+        ),
+        _cause(
+            ACCURACY,
+            "the champion predicts worse than when it was let through",
+            _worsened(project, thresholds, readings),
+            (f"gatehouse release --env {env}", f"gatehouse rollback --env {env} --reason ..."),
         ),
         _cause(
             EXPECTATIONS,
@@ -120,6 +127,13 @@ def _drifted(thresholds: MonitoringFile, readings: Readings) -> Iterator[str]:
     ]
     for psi, subject in sorted(moved, key=lambda pair: (-pair[0], pair[1])):
         yield f"{subject}: population stability index {psi:.2f}; the alert begins at {thresholds.drift_alert:g}."
+
+
+def _worsened(project: Project, thresholds: MonitoringFile, readings: Readings) -> Iterator[str]:
+    champion = readings.champion
+    found = accuracy_of(readings, champion.version) if champion else None
+    if champion is not None and found is not None and found.state(thresholds) is State.ALERT:
+        yield f"Version {champion.version}: {found.sentence(project, thresholds)}"
 
 
 def _violated(project: Project, readings: Readings) -> Iterator[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from gatehouse.reports.accuracy import Accuracy, accuracy_of
 from gatehouse.reports.inputs import State, drift, drift_scale, expectations, source_rows, volume
 from gatehouse.reports.page import markdown, render
 from gatehouse.reports.scores import Score, Window, by_slice, newest, scores, trends, window
@@ -33,6 +34,8 @@ class Headline:
         data_age: Days between the end of the champion's training data and as-of; None if that is not on record, or
             as-of lies before it.
         primary: None without a monitoring run that had predictions.
+        accuracy: The same against its hold-out, with what chance explains; None if there is nothing to compare, and
+            in `stands` what the thresholds make of it.
         predictions: Of the newest window, and in `labelled` those whose label was known.
         drifted: Columns beyond the alert threshold, of `columns` measured; the farthest is `farthest`.
         violations: Of expectations in their last evaluation, of `expectations` evaluated.
@@ -42,6 +45,8 @@ class Headline:
     champion: Registered | None
     data_age: int | None
     primary: Score | None
+    accuracy: Accuracy | None
+    stands: State
     predictions: int | None
     labelled: int | None
     drifted: int
@@ -96,12 +101,15 @@ def headline(project: Project, thresholds: MonitoringFile, readings: Readings) -
             counted[m.metric] += m.rows
     columns = [d for d in drift(readings, thresholds, version) if d.psi is not None]
     evaluated = [e for e in expectations(project, readings) if e.as_of is not None]
+    accuracy = accuracy_of(readings, version)
     age = (readings.as_of - champion.lineage.train_end).days if champion and champion.lineage else None
     return Headline(
         window=found,
         champion=champion,
         data_age=age if age is not None and age >= 0 else None,
         primary=scores(project, readings, version)[0] if version else None,
+        accuracy=accuracy,
+        stands=accuracy.state(thresholds) if accuracy else State.UNKNOWN,
         predictions=counted["predictions"] if found else None,
         labelled=counted["labelled"] if found else None,
         drifted=sum(d.state is State.ALERT for d in columns),

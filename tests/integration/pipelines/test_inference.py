@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from gatehouse.errors import DataError, NoChampion
 from gatehouse.pipelines import inference
+from gatehouse.pipelines.decisions import JUDGED_TAG
 from gatehouse.pipelines.features import refresh
 from gatehouse.pipelines.inference import CHAMPION, Scored, infer
 from gatehouse.pipelines.ingest import ingest
@@ -72,6 +73,25 @@ def test_a_new_champion_predicts_what_is_new_and_leaves_the_rest(trained: Lakeho
     assert (same_moment.rows, next_day.model_version, next_day.rows) == (0, "2", 3)
     assert log < set(trained.rows("predictions", "prod", *LOG))
     assert (found.predictions, found.labelled) == (28 * 3, 27 * 3)
+
+
+def test_a_refit_is_compared_with_the_hold_out_of_the_version_it_was_made_of(trained: Lakehouse) -> None:
+    context = trained.at("2013-10-01")
+    judged = context.registry.get(context.model, "1")
+    refit = train(context, proposer="ada@example.org", hold_out_days=0).version.version
+    context.registry.set_alias(context.model, CHAMPION, refit)
+    infer(context)
+
+    def shortfall() -> list[float]:
+        monitor(context)
+        rows = trained.frame("monitoring_metrics").where("metric = 'accuracy_shortfall'").collect()
+        return [row["value"] for row in rows if row["model_version"] == refit]
+
+    assert shortfall() == []  # it has none of its own
+    context.registry.set_tags(context.model, refit, {JUDGED_TAG: judged.version})
+    assert judged.run_id is not None
+    before = context.tracking.read_metrics(judged.run_id)["hold_out_rmse"]
+    assert shortfall() == [pytest.approx(monitor(context).metrics["rmse"] - before)]
 
 
 def test_predictions_stay_when_what_they_were_made_of_is_corrected(trained: Lakehouse) -> None:

@@ -14,7 +14,9 @@ import pytest
 from gatehouse.cli.world import open_world, place
 from gatehouse.errors import GatehouseError
 from gatehouse.lakehouse.lineage import Lineage
+from gatehouse.pipelines.alerting import alert
 from gatehouse.pipelines.reporting import HISTORY, read, write_report
+from gatehouse.pipelines.standing import standing
 from gatehouse.pipelines.tables import EXPECTATIONS, METRICS, RUNS, predictions_table
 from gatehouse.progress import Silent
 from gatehouse.project import Table
@@ -202,6 +204,28 @@ def test_a_champion_without_a_run_or_whose_run_is_gone_has_no_metrics_and_no_exp
     (version,) = read(prod).versions
 
     assert (version.lineage, version.hold_out, version.baseline, version.importances) == (None, {}, {}, {})
+
+
+def test_status_and_alert_say_that_the_champion_has_become_worse(
+    contexts: Contexts, make_model: Callable[[float], Path]
+) -> None:
+    prod = contexts("prod")
+    week = MAY - timedelta(days=7)
+    for name, value in (("accuracy_shortfall", 0.07), ("accuracy_usual", 0.04), ("accuracy_units", 20.0)):
+        write(prod, METRICS, (MAY, week, MAY, name, "log_loss", "1", "", value, 100))
+    register(prod, make_model(0.25))
+
+    def said(**thresholds: float) -> tuple[list[str], list[str]]:
+        monitoring = prod.settings.monitoring.model_copy(update=thresholds)
+        context = replace(prod, settings=prod.settings.model_copy(update={"monitoring": monitoring}))
+        told = alert(context, None, run="").causes
+        warned = [w for w in standing(context).warnings if "hold-out" in w]
+        return warned, [fact for cause in told if cause.key == "accuracy" for fact in cause.facts]
+
+    warned, facts = said(accuracy_alert=0.05)
+    assert warned == facts
+    assert warned[0].startswith("Version 1: log_loss is 0.0700 nats worse than on the hold-out")
+    assert said(accuracy_alert=0.08) == said(accuracy_alert=0.05, accuracy_units=21) == ([], [])
 
 
 def test_the_report_is_an_overview_and_a_page_for_each_environment_that_has_data(contexts: Contexts) -> None:

@@ -108,6 +108,15 @@ def test_predictions_are_good_and_monitoring_measures_what_they_are(loop: Loop) 
         "mae": pytest.approx(np.abs(errors).mean()),
         "labelled": 81.0,
     }
+    (version,) = loop.lakehouse.at(LATER).registry.versions(loop.lakehouse.at(LATER).model)
+    before = loop.lakehouse.at(LATER).tracking.read_metrics(version.run_id or "")["hold_out_rmse"]
+    against = rows[rows["subject"] == "rmse"].set_index("metric")["value"]
+    assert against.to_dict() == {
+        "accuracy_shortfall": pytest.approx(figures["rmse"] - before),
+        "accuracy_usual": pytest.approx(against["accuracy_usual"]),
+        "accuracy_units": 5.0,  # weeks
+    }
+    assert 0 < against["accuracy_usual"] < 2  # degrees
     assert figures["rmse"] < 2.2  # degrees: taking tomorrow to be as today is 2.2 off in these weeks
     by_airport = rows[(rows["metric"] == "rmse") & rows["subject"].str.startswith("airport")]
     assert by_airport["subject"].to_list() == ["airport=EWR", "airport=JFK", "airport=LGA"]

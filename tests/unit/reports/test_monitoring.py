@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -108,6 +109,20 @@ def test_the_headline_says_who_serves_how_well_on_what(
     assert (top.predictions, top.labelled) == (110, 100)
     assert (top.drifted, top.columns, top.farthest, top.drift) == (1, 2, "<b>", State.ALERT)
     assert (top.violations, top.expectations, top.expected) == (3, 1, State.WATCH)
+
+
+def test_accuracy_stands_beside_the_thresholds_where_enough_is_known(
+    project: Project, full: Readings, measured: Callable[..., Measurement]
+) -> None:
+    limit = MonitoringFile(accuracy_alert=0.03)
+    figures = (("accuracy_shortfall", 0.04), ("accuracy_usual", 0.02), ("accuracy_units", 28.0))
+    known = replace(full, measurements=(*full.measurements, *(measured(n, v, subject="log_loss") for n, v in figures)))
+
+    assert headline(project, limit, known).stands is State.ALERT
+    said = page_of(project, limit, known).words
+    assert "▲ alert Chance explains 0.0200; the alert begins at 0.0300." in said
+    assert headline(project, limit, full).stands is headline(project, MonitoringFile(), known).stands is State.UNKNOWN
+    assert "Chance explains" not in page_of(project, limit, full).words
 
 
 def test_data_that_end_after_as_of_have_no_age(
