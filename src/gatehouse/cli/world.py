@@ -40,7 +40,8 @@ class Place:
         if environment.platform == "databricks":
             from gatehouse.lakehouse.workspace import WorkspacePlatform
 
-            return WorkspacePlatform(self.root, volume=environment.rehearses if rehearsals else environment.keeps)
+            volume = environment.rehearses if rehearsals else environment.keeps
+            return WorkspacePlatform(self.root, volume=volume, landing=environment.lands)
         from gatehouse.lakehouse.embedded import Embedded
 
         return Embedded(self.root)

@@ -1,14 +1,15 @@
 """Raw files of a source on Databricks: Auto Loader takes each of them once into the table `<source>_landed`.
 
 The volume `landing` of the environment's schema has a folder for each source; how far the loader has come stands in the
-volume `gatehouse`. The declared columns decide: what else is in a row is kept as JSON, so that a column which is
-declared later has its values of earlier files, too; what does not fit is refused with its file, and nothing is loaded
-until that is mended.
+volume `gatehouse`, under the table's identity: one that is made anew gets everything that has landed. The declared
+columns decide: what else is in a row is kept as JSON, so that a column which is declared later has its values of
+earlier files, too; what does not fit is refused with its file, and nothing is loaded until that is mended.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gatehouse.errors import TableMismatch
@@ -32,17 +33,32 @@ _MISFIT = re.compile(r"USER_RAISED_EXCEPTION\] gatehouse-misfit <(?P<column>[^>]
 class AutoLoader:
     """See project.Landing. `source` is the source table, whose schema the session may write.
 
-    `files_at_once` is how many files one transaction takes in.
+    `folder` and `checkpoints` are paths in volumes, `has_files` says whether the first of them has any. `files_at_once`
+    is how many files one transaction takes in.
     """
 
-    def __init__(self, spark: SparkSession, source: TableName, *, files_at_once: int = 1000) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        source: TableName,
+        *,
+        folder: str,
+        checkpoints: str,
+        has_files: Callable[[], bool],
+        files_at_once: int = 1000,
+    ) -> None:
         self._spark = spark
-        self._files_at_once = files_at_once
         self._name = TableName(source.catalog, source.schema, f"{source.table}_landed")
-        volumes = f"/Volumes/{source.catalog}/{source.schema}"
-        self.folder = f"{volumes}/landing/{source.table}"
+        self.folder = folder
         """See Landing."""
-        self._checkpoint = f"{volumes}/gatehouse/checkpoints/{self._name.table}"
+        self._checkpoints = checkpoints
+        self._has_files = has_files
+        self._files_at_once = files_at_once
+
+    @property
+    def empty(self) -> bool:
+        """See Landing. What was loaded has landed, even if its file is gone."""
+        return not self._has_files() and not UnityTables(self._spark, writable=()).exists(self._name)
 
     def rows(self, files: Files) -> DataFrame:
         """See Landing. Loads what has landed since the last time, in transactions that a crash leaves whole."""
@@ -74,10 +90,13 @@ class AutoLoader:
             F.col("_metadata.file_modification_time").alias("_landed_at"),
         )
         with asking(f"load the files of {self.folder}", catalog=self._name.catalog):
+            landed = f"{schema}, _rescued string, _file string, _landed_at timestamp"
+            self._spark.sql(f"CREATE TABLE IF NOT EXISTS {quoted(self._name)} ({landed}) USING delta")
+            checkpoint = f"{self._checkpoints}/{self._name.table}-{self._identity()}"
             try:
                 (
                     rows.writeStream.format("delta")
-                    .option("checkpointLocation", self._checkpoint)
+                    .option("checkpointLocation", checkpoint)
                     .option("mergeSchema", "true")
                     .trigger(availableNow=True)
                     .toTable(quoted(self._name))
@@ -89,13 +108,17 @@ class AutoLoader:
                         f"{self._name} has a column of another type than the files are declared with now: "
                         f"{first_line(error)}",
                         why="What landed before was read as that type. Nothing was loaded.",
-                        remedy=f"Restore the type, or DROP TABLE {self._name} and remove {self._checkpoint}: then all "
-                        "files that are still there are loaded again.",
+                        remedy=f"Restore the type, or DROP TABLE {self._name}: then all files that are still there are "
+                        "loaded again.",
                     ) from error
                 if (found := _MISFIT.search(_all_that_was_said(error))) is None:
                     raise
                 column = next(c for c in files.columns if c.name == found["column"])
                 raise misfit(found["file"], column) from error
+
+    def _identity(self) -> str:
+        """The table's own, which one that is made anew under its name does not have."""
+        return str(self._spark.sql(f"DESCRIBE DETAIL {quoted(self._name)}").collect()[0]["id"])
 
 
 def _all_that_was_said(error: Exception) -> str:

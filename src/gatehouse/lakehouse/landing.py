@@ -29,6 +29,11 @@ class FolderLanding:
         """See Landing."""
         return str(self._folder)
 
+    @property
+    def empty(self) -> bool:
+        """See Landing."""
+        return not any(self._folder.glob("*"))
+
     def rows(self, files: Files) -> DataFrame:
         """See Landing."""
         import pyarrow as pa

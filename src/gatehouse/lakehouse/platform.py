@@ -83,7 +83,7 @@ class Platform(Protocol):
         """Put the pages that were written under `root`/report where people find them tomorrow."""
 
     def drop_tables(self, place: Schema) -> None:
-        """Throw away every table of a schema; nothing happens if it has none."""
+        """Throw away every table of a schema; nothing happens if it has none. What has landed stays."""
 
     def drop_schema(self, place: Schema) -> None:
         """Throw away a schema that `make_schema` made, with what is left in it."""

@@ -20,6 +20,7 @@ from gatehouse.lakehouse.registry_rules import Schema
 from gatehouse.lakehouse.session import inside_a_job
 
 if TYPE_CHECKING:
+    from databricks.sdk.service.files import DirectoryEntry
     from pyspark.sql import SparkSession
 
     from gatehouse.databricks.serving import Rows, Serving
@@ -102,12 +103,17 @@ def found(workspace: Workspace, what: str, call: Callable[[], _Answer]) -> _Answ
 
 
 class WorkspacePlatform:
-    """See Platform. `root` is scratch space of this machine; what is to last goes into `volume`."""
+    """See Platform. `root` is scratch space of this machine; what is to last goes into `volume`.
+
+    Raw files land in the volume `landing`; how far Auto Loader has come with them stands in the other one.
+    """
 
     name = "databricks"
 
-    def __init__(self, root: Path, *, volume: str) -> None:
+    def __init__(self, root: Path, *, volume: str, landing: str) -> None:
         self.root = root
+        self._landing = "/Volumes/" + landing.replace(".", "/")
+        self._checkpoints = f"/Volumes/{volume.replace('.', '/')}/checkpoints"
         self.store = VolumeStore(lambda: self._workspace, volume, root / "locks")
 
     @property
@@ -134,10 +140,10 @@ class WorkspacePlatform:
         return UnityTables(spark, writable=writable)
 
     def land(self, source: TableName, file: Path) -> bool:
-        """See Platform. Into the volume `landing` of the source's schema."""
+        """See Platform."""
         from gatehouse.lakehouse.landing import refuse_changed
 
-        path = f"/Volumes/{source.catalog}/{source.schema}/landing/{source.table}/{file.name}"
+        path = f"{self._landing}/{source.table}/{file.name}"
         files = self._workspace.sdk.files
 
         def landed() -> bytes:
@@ -160,7 +166,11 @@ class WorkspacePlatform:
         """See Platform."""
         from gatehouse.lakehouse.auto_loader import AutoLoader
 
-        return AutoLoader(spark, source)
+        folder = f"{self._landing}/{source.table}"
+        checkpoints = f"{self._checkpoints}/{source.catalog}.{source.schema}"
+        return AutoLoader(
+            spark, source, folder=folder, checkpoints=checkpoints, has_files=lambda: bool(self._listed(folder))
+        )
 
     def tracking(self, place: Schema, project: str) -> Tracking:
         """See Platform."""
@@ -227,17 +237,34 @@ class WorkspacePlatform:
                 self.store.write(page.relative_to(self.root).as_posix(), page.read_text(encoding="utf-8"))
 
     def drop_tables(self, place: Schema) -> None:
-        """See Platform."""
+        """See Platform. How far their streams had come goes after them."""
         sdk = self._workspace.sdk
         asked = f"listing the tables of {'.'.join(place)}"
         for table in found(self._workspace, asked, lambda: list(sdk.tables.list(*place))) or ():
             name = str(table.full_name)
             found(self._workspace, f"dropping {name}", lambda name=name: sdk.tables.delete(name))  # type: ignore[misc]
+        self._remove(f"{self._checkpoints}/{'.'.join(place)}")
 
     def drop_schema(self, place: Schema) -> None:
         """See Platform."""
         name = ".".join(place)
         found(self._workspace, f"dropping {name}", lambda: self._workspace.sdk.schemas.delete(name, force=True))
+
+    def _listed(self, folder: str) -> Sequence[DirectoryEntry]:
+        """What lies in a folder of a volume; nothing where there is no such folder, or no such volume."""
+        files = self._workspace.sdk.files
+        return found(self._workspace, f"listing {folder}", lambda: list(files.list_directory_contents(folder))) or ()
+
+    def _remove(self, folder: str) -> None:
+        """A folder of a volume with what is in it; the Files API removes empty ones alone."""
+        files = self._workspace.sdk.files
+        for entry in self._listed(folder):
+            path = str(entry.path)
+            if entry.is_directory:
+                self._remove(path)
+            else:
+                found(self._workspace, f"deleting {path}", lambda path=path: files.delete(path))  # type: ignore[misc]
+        found(self._workspace, f"deleting {folder}", lambda: files.delete_directory(folder))
 
     @cached_property
     def _workspace(self) -> Workspace:

@@ -213,8 +213,9 @@ def _moved(settings: Settings, wanted: Wanted) -> Environment:
                 remedy="Name another one, or leave --schema out.",
             )
     # What is rehearsed goes by --as-of, and proposes no options: those would lie outside the schema.
-    aside = {"clock": "now", "replay": None, "search": False, "serving": None, "volume": environment.rehearses}
-    return environment.model_copy(update={"db_schema": wanted.schema, **aside})
+    aside = {"clock": "now", "replay": None, "search": False, "serving": None}
+    volumes = {"volume": environment.rehearses, "landing": environment.lands}
+    return environment.model_copy(update={"db_schema": wanted.schema, **aside, **volumes})
 
 
 def _nearest(name: str) -> str:

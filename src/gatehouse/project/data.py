@@ -165,6 +165,10 @@ class Landing(Protocol):
     def folder(self) -> str:
         """See above."""
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has ever landed."""
+
     def rows(self, files: Files) -> DataFrame:
         """The rows of every file that has landed, each once; see Extraction.landed."""
 
@@ -182,6 +186,11 @@ class Extraction:
     until: datetime
     raw: Path
     landing: Landing | None = None
+
+    @property
+    def has_landed(self) -> bool:
+        """Whether a file has landed under `raw`: a source that has another way to its rows takes that until then."""
+        return self.landing is not None and not self.landing.empty
 
     def landed(self, files: Files) -> DataFrame:
         """The rows of every file that has landed under `raw`, for a source whose rows arrive as files.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from gatehouse.errors import ConfigurationError
 from gatehouse.evaluation.metrics import Metric, Task
@@ -20,7 +21,8 @@ class Project:
     """A use case. `features` are the columns a model gets, in order; all arrive as double, null where unknown.
 
     `forbidden` names columns that no model may use whatever their value (protected attributes, identifiers).
-    `intended_use` and `limitations` go to the model card in the project's own words.
+    `intended_use` and `limitations` go to the model card in the project's own words. `sample` writes raw files into a
+    folder, the same bytes each time, and returns them by source table: they land where nobody has other ones.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Project:
     forbidden: tuple[str, ...] = ()
     intended_use: str = ""
     limitations: str = ""
+    sample: Callable[[Path], Mapping[str, Sequence[Path]]] | None = None
     tables: Mapping[str, Table] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:

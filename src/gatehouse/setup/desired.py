@@ -165,8 +165,8 @@ def _metastore(file: EnvironmentsFile, answers: SetupFile, known: Known) -> Iter
         # What holds data and outlives a deployment is the bundle's, but in development, where everybody has a copy.
         bundle = "" if roles.is_development(environment) else f"databricks bundle deploy --target {name}"
         places = [environment.place, *([environment.mirror] if file.is_mirrored(name) else [])]
-        volumes = [f"{'.'.join(environment.place)}.landing", environment.keeps]
-        home = {".".join(environment.keeps.split(".")[:2])} - {".".join(place) for place in places}
+        volumes = [environment.lands, environment.keeps]
+        home = {volume.rpartition(".")[0] for volume in volumes} - {".".join(place) for place in places}
         for schema in (*(".".join(place) for place in places), *sorted(home)):
             if schema not in seen:
                 seen.add(schema)

@@ -165,7 +165,7 @@ def _rehearsing(who: str, environment: Environment) -> Iterator[Grant]:
     for securable, name, privileges in (
         (Securable.CATALOG, environment.catalog, _ENTER | {"CREATE_SCHEMA"}),
         (Securable.SCHEMA, schema, frozenset({"USE_SCHEMA"})),
-        (Securable.VOLUME, f"{schema}.landing", frozenset({"READ_VOLUME"})),
+        (Securable.VOLUME, environment.lands, frozenset({"READ_VOLUME"})),
         (Securable.VOLUME, environment.rehearses, frozenset({"READ_VOLUME", "WRITE_VOLUME"})),
     ):
         yield Grant(principal=who, securable=securable, name=name, privileges=privileges)

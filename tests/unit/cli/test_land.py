@@ -8,7 +8,8 @@ import pytest
 
 from gatehouse.cli import main
 
-CONF = Path(__file__).parents[3] / "examples" / "temperature" / "conf"
+ROOT = Path(__file__).parents[3]
+CONF = ROOT / "examples" / "temperature" / "conf"
 
 
 @pytest.fixture
@@ -18,9 +19,9 @@ def file(tmp_path: Path) -> Path:
     return made
 
 
-def land(lakehouse: Path, *arguments: str) -> object:
+def land(lakehouse: Path, *arguments: str, conf: Path = CONF) -> object:
     with pytest.raises(SystemExit) as ended:
-        main(["--conf", str(CONF), "--lakehouse", str(lakehouse), "land", *arguments, "--env", "prod"])
+        main(["--conf", str(conf), "--lakehouse", str(lakehouse), "land", *arguments, "--env", "prod"])
     return ended.value.code
 
 
@@ -40,4 +41,39 @@ def test_a_file_lands_once_and_never_changes(tmp_path: Path, file: Path, capsys:
 def test_a_table_that_is_no_source_is_refused(tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert land(tmp_path / "lakehouse", str(file), "--table", "recent_weather") == 2
     assert "Choose from: daily_weather." in capsys.readouterr().err
+    assert not (tmp_path / "lakehouse").exists()
+
+
+def test_the_projects_own_sample_lands_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lakehouse = tmp_path / "lakehouse"
+    files = [*(f"flights/2013-{month:02}.csv" for month in range(1, 13)), "weather/weather.csv", "planes/planes.csv"]
+    for said in ("landed", "is there already"):
+        assert land(lakehouse, "--sample", conf=ROOT / "conf") == 0
+        assert capsys.readouterr().out.splitlines() == [f"{file}: {said}" for file in files]
+    landed = lakehouse / "landing"
+    assert sorted(str(f.relative_to(landed)) for f in landed.rglob("*.csv")) == sorted(files)
+
+
+def test_a_project_that_brings_no_sample_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert land(tmp_path / "lakehouse", "--sample") == 3
+    assert "Project temperature brings no sample of raw files." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--sample", "FILE"], "--sample lands the project's own files."),
+        (["--sample", "--table", "daily_weather"], "--sample lands the project's own files."),
+        (["FILE"], "Which files land for which source is to be said."),
+        (["--table", "daily_weather"], "Which files land for which source is to be said."),
+        ([], "Which files land for which source is to be said."),
+    ],
+    ids=["sample and file", "sample and table", "file alone", "table alone", "nothing"],
+)
+def test_files_of_a_table_or_the_sample(
+    tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str
+) -> None:
+    given = [str(file) if argument == "FILE" else argument for argument in arguments]
+    assert land(tmp_path / "lakehouse", *given) == 2
+    assert complaint in capsys.readouterr().err
     assert not (tmp_path / "lakehouse").exists()

@@ -85,6 +85,12 @@ def test_files_of_parquet_land_too(inbox: Path, landing: Landing) -> None:
     assert rows(landing, PARQUET) == [row(7, "c.parquet", value=2.5)]
 
 
+def test_a_landing_is_empty_until_something_has_landed(inbox: Path, landing: Landing) -> None:
+    assert landing.empty
+    land(inbox, "a.csv", HEADER + "1;;;0.5\n")
+    assert not landing.empty
+
+
 def test_where_nothing_landed_there_are_no_rows_and_all_columns(landing: Landing) -> None:
     assert landing.rows(CSV).columns == ["sensor", "at", "day", "value", "_rescued", "_file", "_landed_at"]
     assert rows(landing, CSV) == []
@@ -138,11 +144,13 @@ def test_an_extraction_reads_what_landed_where_its_environment_says(
     request = Extraction(
         spark=spark, since=None, until=datetime(2014, 1, 1, tzinfo=UTC), raw=Path(landing.folder), landing=landing
     )
+    assert request.has_landed
     assert request.landed(CSV).count() == 1
 
 
 def test_an_extraction_that_was_not_told_where_files_land_says_so(spark: SparkSession, inbox: Path) -> None:
     request = Extraction(spark=spark, since=None, until=datetime(2014, 1, 1, tzinfo=UTC), raw=inbox)
+    assert not request.has_landed
     with pytest.raises(ConfigurationError, match="nothing says where they land"):
         request.landed(CSV)
 
