@@ -126,7 +126,10 @@ def check_out(root: Path, commit: str) -> bool:
 
 @contextmanager
 def checked_out_aside(root: Path, commit: str) -> Iterator[Path]:
-    """A folder that holds a commit of the checkout at `root`, for the body; StateError if git does not know it."""
+    """What `root` was at a commit, in a checkout of its own for the body; StateError if git does not know the commit.
+
+    `root` may be a folder in its checkout.
+    """
     with tempfile.TemporaryDirectory(prefix="gatehouse-") as folder:
         aside = Path(folder) / "checkout"
         _git(root, "worktree", "add", "--quiet", "--detach", str(aside), commit)
@@ -137,7 +140,7 @@ def checked_out_aside(root: Path, commit: str) -> Iterator[Path]:
                 remedy=f"git fetch origin {commit}    (in CI: check out with the whole history, fetch-depth 0)",
             )
         try:
-            yield aside
+            yield aside / _git(root, "rev-parse", "--show-prefix")
         finally:
             _git(root, "worktree", "remove", "--force", str(aside))
 
@@ -150,7 +153,7 @@ def _training_files(use_case: str) -> list[Path]:
 def _deployed(root: Path) -> Any:
     """What the code's file says; None in a checkout, whose git knows better."""
     file = root / CODE_FILE
-    if (root / ".git").exists() or not file.is_file():
+    if not file.is_file() or any((folder / ".git").exists() for folder in (root, *root.parents)):
         return None
     try:
         said = json.loads(file.read_text(encoding="utf-8"))

@@ -16,7 +16,7 @@ import pytest
 from tests.template.harness.bundle import ROOT
 from tests.template.harness.repository import Author
 
-from gatehouse.code_version import authors
+from gatehouse.code_version import authors, checked_out_aside, code_version
 from gatehouse.databricks.build import build, code_of
 from gatehouse.errors import ConfigurationError, PlatformError, StateError
 
@@ -140,6 +140,30 @@ def test_what_git_knows_is_written_down_as_it_would_say_it_itself(checkout: Path
     assert (code["commit"], code["author"], code["dirty"]) == (screen, "bob@example.org", False)
     known = {name for entry in code["log"][:4] if entry["training"] for name in entry["authors"]}
     assert known == {"Ada <ada@example.org>", "Bob <bob@example.org>", "Dee <dee@example.org>"}
+
+
+def test_of_a_second_use_case_its_own_conf_and_package_count(checkout: Path) -> None:
+    beside = checkout / "projects/buses"
+    shutil.copytree(ROOT / "examples/temperature/conf", beside / "conf")
+    begun = commit(checkout, ADA, "A second")
+    first = change(checkout, "conf/training.yml", BOB, "A window of the first")
+    own = change(checkout, "projects/buses/conf/training.yml", BOB, "A window")
+    machinery = change(checkout, "src/gatehouse/pipelines/training.py", BOB, "How models are trained")
+
+    code = code_of(beside)
+    assert [(entry["commit"], entry["training"]) for entry in code["log"][:-1]] == [
+        (machinery, True),
+        (own, True),
+        (first, False),
+        (begun, True),
+    ]
+
+    (beside / "code.json").write_text(json.dumps({**code, "commit": begun, "log": []}), "utf-8")  # of another day
+    assert code_version("flight_delays", beside).commit == machinery
+    with checked_out_aside(beside, own) as aside:
+        assert code_version("flight_delays", aside).commit == own
+        assert (aside / "conf/training.yml").is_file()
+        assert aside.parts[-2:] == ("projects", "buses")
 
 
 def test_a_job_without_git_names_the_same_authors(checkout: Path, tmp_path: Path) -> None:

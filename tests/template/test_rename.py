@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.template.harness.bundle import copy_bundle, resolved, somewhere, validate
+from tests.template.harness.bundle import TARGETS, copy_bundle, resolved, somewhere, validate
 
 pytestmark = pytest.mark.slow
 
@@ -197,6 +197,7 @@ def test_the_flights_under_another_name_and_a_second_use_case_pass_the_tests_tha
     check = ("-m", "check_jsonschema", "--quiet", "--builtin-schema")
     run(sys.executable, *check, "vendor.github-workflows", *workflows, cwd=both)
     run(sys.executable, "-m", "ruff", "check", "--no-cache", cwd=both)
+    assert clashes(both / "projects/buses", both, tmp_path) == set()
     assert " passed" in pytest_in(
         both,
         "tests/unit/zebra_delays/test_project.py",
@@ -205,6 +206,26 @@ def test_the_flights_under_another_name_and_a_second_use_case_pass_the_tests_tha
         "tests/unit/test_docs.py",
         "tests/unit/test_repository.py",
     )
+
+
+def clashes(second: Path, first: Path, folder: Path) -> set[str]:
+    """Names that both bundles would give to something in a workspace, once each is valid for every target."""
+    named: list[set[str]] = [set(), set()]
+    with somewhere() as host:
+        for found, bundle, place in zip(named, (second, first), ("second", "first"), strict=True):
+            (folder / place).mkdir()
+            copy = copy_bundle(bundle, folder / place)
+            for target in TARGETS:
+                assert validate(copy, target, host, {}) == ""
+                said = resolved(copy, target, host, {})
+                found.add(said["workspace"]["root_path"])
+                schema = said["variables"]["schema"]["value"]
+                for kind, key, made in (
+                    (k, key, m) for k, every in said["resources"].items() for key, m in every.items()
+                ):
+                    place_of = made.get("catalog_name"), schema if "schema_name" in made else None
+                    found.add(f"{kind} {place_of} {made.get('display_name') or made.get('name', key)}")
+    return named[0] & named[1]
 
 
 def copier(*arguments: str | Path, cwd: Path) -> str:

@@ -101,7 +101,7 @@ def run_this_code(where: Place, env: str, arguments: Sequence[str]) -> dict[str,
     from gatehouse.cli.display import TerminalProgress
     from gatehouse.cli.world import load_project
     from gatehouse.code_version import CODE_FILE
-    from gatehouse.databricks.build import build
+    from gatehouse.databricks.build import build, source_of
     from gatehouse.databricks.client import open_workspace
     from gatehouse.databricks.once import Code, Compute, compute_of, run_once
     from gatehouse.databricks.runs import find_job
@@ -115,7 +115,7 @@ def run_this_code(where: Place, env: str, arguments: Sequence[str]) -> dict[str,
         compute = compute_of(workspace, find_job(workspace, project=project, env=env, key="features"))
     except StateError:
         compute = Compute()
-    package = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
+    package = tomllib.loads((source_of(root) / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
     code = Code(
         package=package,
         wheel=wheel,

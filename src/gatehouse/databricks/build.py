@@ -1,6 +1,6 @@
 """What the bundle deploys besides conf/: the wheel, its locked dependencies, and what git knows of this code.
 
-python -m gatehouse.databricks.build     # `artifacts` in databricks.yml calls it
+python -m gatehouse.databricks.build     # `artifacts` in databricks.yml calls it, in the folder of that file
 
 dist/NAME-VERSION-py3-none-any.whl   the same bytes from the same commit
 dist/requirements.txt                the versions of uv.lock; no Spark, which the compute brings
@@ -47,20 +47,20 @@ class Code(TypedDict):
 
 
 def build(root: Path) -> None:
-    """Write the three into the checkout at `root`.
+    """Write the three into `root`, the folder of databricks.yml: of a second use case, a folder in the checkout.
 
     Raises:
         StateError: no git checkout, or one without its history.
         PlatformError: uv is missing, or failed.
     """
-    code = code_of(root)
+    code, source = code_of(root), source_of(root)
     committed = _git(root, "log", "-1", "--format=%ct")
     (root / "code.json").write_text(json.dumps(code, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         # By the locked hatchling beside this Python, which another version would not equal byte for byte.
         here = ("--no-build-isolation", "--python", sys.executable)
-        _uv(root, "build", "--wheel", *here, "--out-dir", folder, epoch=committed)
-        _uv(root, "export", "--frozen", "--no-default-groups", "--no-emit-project", "--no-hashes", "--no-header",
+        _uv(source, "build", "--wheel", *here, "--out-dir", folder, epoch=committed)
+        _uv(source, "export", "--frozen", "--no-default-groups", "--no-emit-project", "--no-hashes", "--no-header",
             "--no-annotate", "--output-file", str(Path(folder, "requirements.txt")))  # fmt: skip
         dist = root / "dist"
         dist.mkdir(exist_ok=True)
@@ -73,8 +73,20 @@ def build(root: Path) -> None:
             os.utime(dist / made.name, moment)
 
 
+def source_of(root: Path) -> Path:
+    """The folder with pyproject.toml that `root` lies in, or is; StateError if there is none."""
+    for folder in (root, *root.parents):
+        if (folder / "pyproject.toml").is_file():
+            return folder
+    raise StateError(
+        f"There is no pyproject.toml in {root}, nor in a folder that it lies in.",
+        why="The wheel is built from it.",
+        remedy="Run it in a checkout of the repository.",
+    )
+
+
 def code_of(root: Path) -> Code:
-    """What git knows of the checkout at `root`."""
+    """What git knows of the code of the use case whose conf/ lies in `root`."""
     commit = _git(root, "rev-parse", "HEAD")
     if _git(root, "rev-parse", "--is-shallow-repository") == "true":
         raise StateError(
@@ -112,8 +124,9 @@ def _read_by_training(root: Path) -> Iterator[str]:
             remedy="gatehouse schema environments    says what may stand there.",
         ) from error
     yield "conf"
+    source = Path(os.path.relpath(source_of(root) / "src", root)).as_posix()
     for module in (use_case, *TRAINING_CODE):
-        place = "src/" + module.replace(".", "/")
+        place = f"{source}/" + module.replace(".", "/")
         yield from (f"{place}.py", f":(glob){place}/**/*.py")
 
 

@@ -52,9 +52,7 @@ def with_catalogs(text: str, wanted: Mapping[str, str]) -> str:
 
 def with_bundle(text: str, wanted: Mapping[str, str], *, distribution: str, branch: str) -> str:
     """databricks.yml of another distribution, with other catalogs, and another branch that production comes from."""
-    text = re.sub(
-        r"^(  package:\n    description: .*\n    default: ).*$", rf"\g<1>{distribution}", text, flags=re.MULTILINE
-    )
+    text = with_defaults(text, package=distribution)
     text = re.sub(rf"^(      branch: ){MAIN}\b", rf"\g<1>{branch}", text, flags=re.MULTILINE)
     lines, target = [], ""
     for line in text.splitlines(keepends=True):
@@ -63,6 +61,28 @@ def with_bundle(text: str, wanted: Mapping[str, str], *, distribution: str, bran
             line = re.sub(r"^(      catalog: )\w+", rf"\g<1>{wanted[target]}", line)  # noqa: PLW2901
         lines.append(line)
     return "".join(lines)
+
+
+def with_defaults(text: str, **wanted: str) -> str:
+    """databricks.yml whose variables have other defaults."""
+    for name, value in wanted.items():
+        text = re.sub(
+            rf"^(  {name}:\n    description: .*\n    default: ).*$", rf"\g<1>{value}", text, flags=re.MULTILINE
+        )
+    return text
+
+
+def second_bundle(text: str, name: str, *, drift_alert: str) -> str:
+    """databricks.yml of a second use case, in a folder of its own beside its conf/: same targets, same jobs."""
+    text = re.sub(r"^(bundle:\n  name: )\w+", rf"\g<1>{name}", text, flags=re.MULTILINE)
+    text = re.sub(r"^(sync:\n  paths: )\[.*\].*$", r"\g<1>[conf] # the rest is in the wheel", text, flags=re.MULTILINE)
+    return with_defaults(text, schema=name, drift_alert=drift_alert)
+
+
+def drift_alert(text: str) -> str:
+    """The setting of conf/monitoring.yml; what the machinery takes where it is not set."""
+    found = re.search(r"^drift_alert: ([\d.]+)", text, re.MULTILINE)
+    return found[1] if found else "0.25"
 
 
 def _environment(line: str, current: str) -> str:

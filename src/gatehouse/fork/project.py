@@ -26,7 +26,8 @@ from gatehouse.fork.starter import starter
 from gatehouse.fork.wording import renamed_path, renamed_text
 
 _ENVIRONMENTS = "conf/environments.yml"
-_BUNDLE = "databricks.yml"
+BUNDLE = "databricks.yml"
+"""Declares what runs in a workspace; refers to resources/."""
 _NEEDED = ("pyproject.toml", "uv.lock", "README.md", "CHANGELOG.md", "MLproject", "docs/dependencies.md", _ENVIRONMENTS)
 
 
@@ -70,11 +71,11 @@ def renamed(files: Files, choices: Choices) -> dict[str, File]:
     conf = configuration.with_catalogs(files[_ENVIRONMENTS].text or "", choices.catalogs)
 
     kept = dict(files) | {_ENVIRONMENTS: files[_ENVIRONMENTS].written(conf)}
-    if _BUNDLE in files:
+    if BUNDLE in files:
         bundle = configuration.with_bundle(
-            files[_BUNDLE].text or "", choices.catalogs, distribution=name.distribution, branch=branch
+            files[BUNDLE].text or "", choices.catalogs, distribution=name.distribution, branch=branch
         )
-        kept[_BUNDLE] = files[_BUNDLE].written(bundle)
+        kept[BUNDLE] = files[BUNDLE].written(bundle)
     for path in unwanted(files, providers=providers, keep_proof=choices.keep_proof):
         del kept[path]
     unneeded = MAKING_DEPENDENCIES + (() if choices.keep_proof else PROOF_DEPENDENCIES)
@@ -108,6 +109,10 @@ def _without_example(kept: dict[str, File], files: Files, name: Name, catalogs: 
     gone = of_the_example(kept)
     minimal = {path: file for path, file in kept.items() if path not in gone}
     minimal |= starter(files, name, conf="conf", catalogs=catalogs)
+    if BUNDLE in minimal and (monitoring := minimal.get("conf/monitoring.yml")):
+        alert = configuration.drift_alert(monitoring.text or "")
+        text = configuration.with_defaults(minimal[BUNDLE].text or "", drift_alert=alert)
+        minimal[BUNDLE] = minimal[BUNDLE].written(text)
     pyproject = minimal["pyproject.toml"]
     minimal["pyproject.toml"] = _edited(pyproject, packaging.allowing_unused_arguments, name)
     return minimal

@@ -36,7 +36,7 @@ def declared(root: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def copy_bundle(root: Path, folder: Path) -> Path:
     """A copy to change, with what a build leaves beside it."""
-    for part in PARTS:
+    for part in filter(lambda name: (root / name).exists(), PARTS):
         copy = shutil.copytree if (root / part).is_dir() else shutil.copy
         copy(root / part, folder / part)
     (folder / "dist").mkdir()

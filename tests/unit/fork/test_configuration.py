@@ -3,7 +3,15 @@ from __future__ import annotations
 import pytest
 
 from gatehouse.errors import UsageError
-from gatehouse.fork.configuration import catalogs, checked_branch, with_bundle, with_catalogs, with_staging_branch
+from gatehouse.fork.configuration import (
+    catalogs,
+    checked_branch,
+    drift_alert,
+    second_bundle,
+    with_bundle,
+    with_catalogs,
+    with_staging_branch,
+)
 
 ENVIRONMENTS = """\
 project: x:PROJECT
@@ -55,6 +63,20 @@ def test_the_bundle_gets_distribution_catalogs_and_branch() -> None:
         BUNDLE.replace("default: gatehouse", "default: tram-delays")
         .replace("branch: main #", "branch: develop #")
         .replace("catalog: prod #", "catalog: ml_prod #")
+    )
+
+
+def test_a_second_bundle_has_its_own_name_schema_and_limit() -> None:
+    text = (
+        "bundle:\n  name: flights # as in conf\n  engine: direct\nsync:\n  paths: [conf, notebooks] # here\n"
+        "variables:\n  schema:\n    description: Of.\n    default: flights\n"
+        "  drift_alert:\n    description: From.\n    default: 0.25\n  mirror:\n    description: X.\n    default: P\n"
+    )
+
+    assert second_bundle(text, "buses", drift_alert=drift_alert("drift_warning: 0.2\ndrift_alert: 0.5\n")) == (
+        text.replace("flights", "buses")
+        .replace("[conf, notebooks] # here", "[conf] # the rest is in the wheel")
+        .replace("0.25", "0.5")
     )
 
 
