@@ -256,6 +256,23 @@ def test_one_service_principal_deploys_and_runs(target: str, configuration: Call
     assert found["bundle"]["engine"] == "direct"
 
 
+@pytest.mark.parametrize("target", ["staging", "prod"])
+def test_developers_and_approvers_read_everything_that_has_permissions(
+    target: str, configuration: Callable[..., dict[str, Any]]
+) -> None:
+    found = configuration(target)["resources"]
+    readers = {
+        f"{kind}.{key}": {p["group_name"]: p["level"] for p in resource["permissions"] if "group_name" in p}
+        for kind in ("alerts", "dashboards", "experiments", "jobs")
+        for key, resource in found[kind].items()
+    }
+    developers, approvers = "flight_delays-developers", "flight_delays-approvers"
+    assert readers.pop("jobs.deployment") == {developers: "CAN_VIEW", approvers: "CAN_MANAGE_RUN"}
+    for name, levels in readers.items():
+        level = "CAN_VIEW" if name.startswith("jobs.") else "CAN_READ"
+        assert levels == {developers: level, approvers: level}, name
+
+
 def test_production_is_deployed_from_main(configuration: Callable[..., dict[str, Any]]) -> None:
     assert configuration("prod")["bundle"]["git"]["branch"] == "main"
 
