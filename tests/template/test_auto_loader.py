@@ -56,9 +56,22 @@ def inbox(spark_server: SparkServer, spark: SparkSession) -> Iterator[Path]:
     spark.sql(f"DROP SCHEMA {SOURCE.catalog}.{SOURCE.schema} CASCADE")
 
 
+def loader(spark: SparkSession, inbox: Path, source: TableName = SOURCE, *, files_at_once: int = 1000) -> AutoLoader:
+    """As a workspace's platform makes it, which asks the Files API whether there are files."""
+    volumes = f"/Volumes/{source.catalog}/{source.schema}"
+    return AutoLoader(
+        spark,
+        source,
+        folder=f"{volumes}/landing/{source.table}",
+        checkpoints=f"{volumes}/gatehouse/checkpoints",
+        has_files=lambda: any(inbox.iterdir()),
+        files_at_once=files_at_once,
+    )
+
+
 @pytest.fixture
 def landing(spark: SparkSession, inbox: Path) -> AutoLoader:
-    return AutoLoader(spark, SOURCE)
+    return loader(spark, inbox)
 
 
 def test_a_file_is_loaded_once_and_what_is_loaded_stays(spark: SparkSession, inbox: Path, landing: AutoLoader) -> None:
@@ -68,8 +81,19 @@ def test_a_file_is_loaded_once_and_what_is_loaded_stays(spark: SparkSession, inb
     assert landing.rows(CSV).count() == 1
     assert UnityTables(spark, writable=[]).version(LANDED) == version
     (inbox / "a.csv").unlink()
+    assert not landing.empty
     land(inbox, "b.csv", HEADER + "2;;;0.5\n")
-    assert [found.sensor for found in AutoLoader(spark, SOURCE).rows(CSV).orderBy("sensor").collect()] == [1, 2]
+    assert [found.sensor for found in loader(spark, inbox).rows(CSV).orderBy("sensor").collect()] == [1, 2]
+
+
+def test_a_table_that_is_made_anew_gets_everything_that_landed(
+    spark: SparkSession, inbox: Path, landing: AutoLoader
+) -> None:
+    land(inbox, "a.csv", HEADER + "1;;;0.5\n")
+    assert landing.rows(CSV).count() == 1
+    spark.sql(f"DROP TABLE {LANDED}")
+    land(inbox, "b.csv", HEADER + "2;;;0.5\n")
+    assert landing.rows(CSV).count() == 2
 
 
 def test_a_column_that_is_declared_with_another_type_than_it_landed_with_is_refused(
@@ -87,14 +111,14 @@ def test_a_column_that_is_declared_with_another_type_than_it_landed_with_is_refu
 
 LOADER = """
 import sys
+from pathlib import Path
 from pyspark.sql import SparkSession
-from gatehouse.lakehouse.auto_loader import AutoLoader
-from gatehouse.lakehouse.table_types import TableName
+from tests.template.test_auto_loader import loader
 from tests.unit.lakehouse.test_landing import CSV
 
 spark = SparkSession.builder.remote(sys.argv[1]).create()
 spark.sql("CREATE SCHEMA dev.files")
-AutoLoader(spark, TableName("dev", "files", "readings"), files_at_once=1).rows(CSV)
+loader(spark, Path(sys.argv[2]), files_at_once=1).rows(CSV)
 """
 
 
@@ -112,14 +136,14 @@ def test_a_server_that_is_killed_while_it_loads_loses_no_row_and_doubles_none(tm
     with (
         SparkServer(["dev"], folder=tmp_path / "first", volumes=volumes) as first,
         subprocess.Popen(
-            [sys.executable, program, first.remote], env={**os.environ, "PYTHONPATH": str(ROOT)}
-        ) as loader,
+            [sys.executable, program, first.remote, inbox], env={**os.environ, "PYTHONPATH": str(ROOT)}
+        ) as loading,
     ):
         while len(list((table / "_delta_log").glob("*.json"))) < 4:
-            assert loader.poll() is None, "loaded everything, or failed, before it could be killed"
+            assert loading.poll() is None, "loaded everything, or failed, before it could be killed"
             threading.Event().wait(0.02)
         first.kill()
-        loader.kill()  # its client would ask for the lost server for minutes
+        loading.kill()  # its client would ask for the lost server for minutes
     with (
         SparkServer(["dev"], folder=tmp_path / "second", volumes=volumes) as second,
         session(second.remote) as spark,
@@ -127,5 +151,5 @@ def test_a_server_that_is_killed_while_it_loads_loses_no_row_and_doubles_none(tm
         spark.sql("CREATE SCHEMA dev.files")
         spark.sql(f"CREATE TABLE dev.files.readings_landed USING DELTA LOCATION '{table}'")
         assert 0 < spark.table("dev.files.readings_landed").count() < files
-        loaded = AutoLoader(spark, SOURCE).rows(CSV)
+        loaded = loader(spark, inbox).rows(CSV)
         assert sorted(found.sensor for found in loaded.collect()) == list(range(files))

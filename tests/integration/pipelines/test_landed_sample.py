@@ -12,10 +12,9 @@ import pandas as pd
 import pytest
 
 from flight_delays import PROJECT, files, sources
-from gatehouse.errors import ConfigurationError, Refused
 from gatehouse.lakehouse.table_types import TableName
 from gatehouse.pipelines.ingest import ingest
-from gatehouse.pipelines.landing import land_first_sample, land_sample
+from gatehouse.pipelines.landing import land_sample
 from gatehouse.progress import Silent
 from gatehouse.project import Extraction
 
@@ -96,51 +95,3 @@ def test_spark_is_asked_only_for_what_a_request_can_need(
     )
     assert 0 < len(found) < len(collected[0])
     assert since - timedelta(days=4) < collected[0]["time_hour"].min() < collected[0]["time_hour"].max() <= until
-
-
-def test_a_sample_lands_by_itself_once_and_never_beside_other_files(open_lakehouse: Open, tmp_path: Path) -> None:
-    written: list[Path] = []
-
-    def sample(folder: Path) -> Mapping[str, Sequence[Path]]:
-        made = [folder / f"{number}.csv" for number in (1, 2)]
-        for path in made:
-            path.write_text(path.name)
-        written.extend(made)
-        return {"daily_weather": made}
-
-    lakehouse = open_lakehouse(tmp_path / "lakehouse", sample=sample)
-    folder = tmp_path / "lakehouse" / "landing" / "daily_weather"
-    folder.mkdir(parents=True)
-    blocked = folder.parent / ".daily_weather.part"  # of the way on which a file gets there
-    blocked.mkdir()
-    with pytest.raises(OSError, match=r"daily_weather\.part"):
-        land_first_sample(lakehouse.at(JANUARY))
-    blocked.rmdir()
-    (folder / "1.csv").write_text("1.csv")
-
-    assert land_first_sample(lakehouse.at(JANUARY)) == 1  # it had begun, and ends it
-    assert sorted(path.name for path in folder.iterdir()) == ["1.csv", "2.csv"]
-    written.clear()
-    assert land_first_sample(lakehouse.at(JANUARY)) is None
-    assert written == []
-    assert land_first_sample(lakehouse.at(JANUARY, "staging")) is None  # on a laptop they have one folder
-    assert land_first_sample(lakehouse.at(JANUARY, "dev")) is None  # it reads the sources of prod
-
-
-def test_a_sample_for_what_is_no_source_is_refused_and_other_files_are_left_alone(
-    open_lakehouse: Open, tmp_path: Path
-) -> None:
-    file = tmp_path / "1.csv"
-    file.write_text("1")
-    platform = open_lakehouse(tmp_path / "lakehouse").world.platform
-
-    def land(table: str) -> list[tuple[str, bool]]:
-        project = open_lakehouse(tmp_path / "lakehouse", sample=lambda _: {table: [file]}).world.project
-        return list(land_sample(platform, ("prod", "temperature"), project, Silent()))
-
-    with pytest.raises(ConfigurationError, match="has files for recent_weather"):
-        land("recent_weather")
-    assert land("daily_weather") == [("daily_weather/1.csv", True)]
-    file.write_text("2")
-    with pytest.raises(Refused, match=r"Another file has landed as 1\.csv"):
-        land("daily_weather")

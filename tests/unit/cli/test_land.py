@@ -8,8 +8,7 @@ import pytest
 
 from gatehouse.cli import main
 
-ROOT = Path(__file__).parents[3]
-CONF = ROOT / "examples" / "temperature" / "conf"
+CONF = Path(__file__).parents[3] / "examples" / "temperature" / "conf"
 
 
 @pytest.fixture
@@ -19,9 +18,9 @@ def file(tmp_path: Path) -> Path:
     return made
 
 
-def land(lakehouse: Path, *arguments: str, conf: Path = CONF) -> object:
+def land(lakehouse: Path, *arguments: str) -> object:
     with pytest.raises(SystemExit) as ended:
-        main(["--conf", str(conf), "--lakehouse", str(lakehouse), "land", *arguments, "--env", "prod"])
+        main(["--conf", str(CONF), "--lakehouse", str(lakehouse), "land", *arguments, "--env", "prod"])
     return ended.value.code
 
 
@@ -42,16 +41,6 @@ def test_a_table_that_is_no_source_is_refused(tmp_path: Path, file: Path, capsys
     assert land(tmp_path / "lakehouse", str(file), "--table", "recent_weather") == 2
     assert "Choose from: daily_weather." in capsys.readouterr().err
     assert not (tmp_path / "lakehouse").exists()
-
-
-def test_the_projects_own_sample_lands_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lakehouse = tmp_path / "lakehouse"
-    files = [*(f"flights/2013-{month:02}.csv" for month in range(1, 13)), "weather/weather.csv", "planes/planes.csv"]
-    for said in ("landed", "is there already"):
-        assert land(lakehouse, "--sample", conf=ROOT / "conf") == 0
-        assert capsys.readouterr().out.splitlines() == [f"{file}: {said}" for file in files]
-    landed = lakehouse / "landing"
-    assert sorted(str(f.relative_to(landed)) for f in landed.rglob("*.csv")) == sorted(files)
 
 
 def test_a_project_that_brings_no_sample_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from flight_delays import PROJECT, files
+from gatehouse.cli import main
+
+CONF = Path(__file__).parents[3] / "conf"
 
 
 def read(folder: Path) -> dict[str, bytes]:
@@ -46,3 +49,13 @@ def test_every_source_has_files_of_which_each_column_is_declared(sample: dict[st
 
 def test_it_is_the_same_each_time(sample: dict[str, bytes], tmp_path: Path) -> None:
     assert read(tmp_path / "again") == sample
+
+
+def test_it_lands_once(tmp_path: Path, sample: dict[str, bytes], capsys: pytest.CaptureFixture[str]) -> None:
+    for said in ("landed", "is there already"):
+        with pytest.raises(SystemExit) as ended:
+            main(["--conf", str(CONF), "--lakehouse", str(tmp_path), "land", "--sample", "--env", "prod"])
+        assert ended.value.code == 0
+        assert capsys.readouterr().out.splitlines() == [f"{file}: {said}" for file in sample]
+    landed = tmp_path / "landing"
+    assert {str(f.relative_to(landed)): f.read_bytes() for f in landed.rglob("*.csv")} == sample
