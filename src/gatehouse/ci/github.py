@@ -1,7 +1,7 @@
 """GitHub Actions: its variables, its log and files, and its interface (REST, 2022-11-28).
 
 Asked in the name of GITHUB_TOKEN. Rights: `actions: read` and `contents: read`, `issues: write` for alerts,
-`pull-requests: write` for comments.
+`pull-requests: write` for comments, and where a merge is the approval.
 """
 
 from __future__ import annotations

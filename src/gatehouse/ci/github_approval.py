@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from gatehouse.ci.answer import Answer
 from gatehouse.ci.approval import DIGITS, objection_to, refused
+from gatehouse.ci.github_asked import ask_for_a_merge
 from gatehouse.ci.github_merged import merged_approvals
 from gatehouse.ci.http import Api
 from gatehouse.ci.provider import Approved, CiRun, Subject
@@ -34,7 +35,10 @@ def approvals(api: Api, run: CiRun, environment: str, subject: Subject) -> tuple
                 f"Make it, with required reviewers: {settings_of(run)}",
             )
         if required_reviewers(place) is None:
-            return merged_approvals(api, run, subject) or (_unprotected(place, run, environment),)
+            if merged := merged_approvals(api, run, subject):
+                return merged
+            ask_for_a_merge(api, run, subject)
+            return (_unprotected(place, run, environment),)
         answer = api.get(f"/repos/{run.repository}/actions/runs/{run.id}/approvals")
         first = api.get(f"/repos/{run.repository}/actions/runs/{run.id}/attempts/1")
         return judged(place, answer.items(), first, run, environment, subject)

@@ -18,12 +18,14 @@ from gatehouse.ci.provider import Approved, CiRun, Subject
 from gatehouse.errors import Unanswered
 
 _RAW = "application/vnd.github.raw+json"
+FOLDER = "decisions"
+"""Of the decision records that were approved by merging them."""
 _OWNERS_FILES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
 
 
 def record_path(subject: Subject) -> str:
     """Where the decision record stands in the repository."""
-    return f"decisions/{subject.version}-{subject.digest[:DIGITS]}.json"
+    return f"{FOLDER}/{subject.version}-{subject.digest[:DIGITS]}.json"
 
 
 def merged_approvals(api: Api, run: CiRun, subject: Subject) -> tuple[Approved, ...]:
@@ -34,7 +36,7 @@ def merged_approvals(api: Api, run: CiRun, subject: Subject) -> tuple[Approved, 
     """
     home, path = f"/repos/{run.repository}", record_path(subject)
     branch = api.get(home).text("default_branch")
-    content = _file(api, home, path, branch)
+    content = content_of(api, home, path, branch)
     if content is None:
         return ()
     if hashlib.sha256(content.rstrip(b"\r\n")).hexdigest() != subject.digest:
@@ -42,7 +44,7 @@ def merged_approvals(api: Api, run: CiRun, subject: Subject) -> tuple[Approved, 
     pull = _pull_request(api, home, path, branch)
     if pull is None:
         raise _refused(f"{path} came to {branch} without a pull request.", subject, run)
-    owners = _owners(api, home, path, pull.text("base", "sha"))
+    owners = owners_of(path, codeowners(api, home, pull.text("base", "sha")))
     counted = dict(_approvers(api, home, pull, owners))
     if not counted:
         named = ", ".join(owners) or "nobody"
@@ -62,10 +64,10 @@ def merged_approvals(api: Api, run: CiRun, subject: Subject) -> tuple[Approved, 
             ),
             protected=True,
             at=pull.moment("merged_at"),
-            comment="",
+            comment=comment,
             environment_id="",
         )
-        for who, (number, did) in counted.items()
+        for who, (number, did, comment) in counted.items()
     )
 
 
@@ -90,7 +92,8 @@ def _matches(pattern: str, path: str) -> bool:
     return re.fullmatch(f"{'' if anchored else '(?:.*/)?'}{regex}{below}", path) is not None
 
 
-def _file(api: Api, home: str, path: str, ref: str) -> bytes | None:
+def content_of(api: Api, home: str, path: str, ref: str) -> bytes | None:
+    """A file on a branch or commit; None: there is none."""
     try:
         return api.text(f"{home}/contents/{path}", accept=_RAW, ref=ref)
     except Unanswered as error:
@@ -110,15 +113,18 @@ def _pull_request(api: Api, home: str, path: str, branch: str) -> Answer | None:
     return None
 
 
-def _owners(api: Api, home: str, path: str, ref: str) -> tuple[str, ...]:
+def codeowners(api: Api, home: str, ref: str) -> str:
+    """The CODEOWNERS file on a branch or commit; empty: there is none."""
     for name in _OWNERS_FILES:
-        if (content := _file(api, home, name, ref)) is not None:  # GitHub reads the first of them, and no other
-            return owners_of(path, content.decode(errors="replace"))
-    return ()
+        if (content := content_of(api, home, name, ref)) is not None:  # GitHub reads the first of them, and no other
+            return content.decode(errors="replace")
+    return ""
 
 
-def _approvers(api: Api, home: str, pull: Answer, owners: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Account, and its number with what it did."""
+def _approvers(
+    api: Api, home: str, pull: Answer, owners: tuple[str, ...]
+) -> Iterator[tuple[str, tuple[str, str, str]]]:
+    """Account, and its number with what it did and said."""
     may = {owner.casefold() for owner in owners}
     author, head = pull.text("user", "login").casefold(), pull.text("head", "sha")
     last: dict[str, Answer] = {}
@@ -126,17 +132,17 @@ def _approvers(api: Api, home: str, pull: Answer, owners: tuple[str, ...]) -> It
         if review.maybe("user") is not None and review.text("state") in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED"):
             last[review.text("user", "login").casefold()] = review
     did = [
-        (review.at("user"), "approved it")
+        (review.at("user"), "approved it", review.maybe_text("body"))
         for review in last.values()
         if review.text("state") == "APPROVED" and review.maybe_text("commit_id") == head
     ]
     objecting = {who for who, review in last.items() if review.text("state") == "CHANGES_REQUESTED"}
     if (merger := pull.maybe("merged_by")) is not None:
-        did.append((merger, "merged it"))
-    for person, what in reversed(did):  # so that of the two, approving is what is told
+        did.append((merger, "merged it", ""))
+    for person, what, comment in reversed(did):  # so that of the two, approving is what is told
         login = person.text("login").casefold()
         if login in may and login != author and login not in objecting and person.text("type") == "User":
-            yield person.text("login"), (person.identifier("id"), what)
+            yield person.text("login"), (person.identifier("id"), what, comment)
 
 
 def _refused(what: str, subject: Subject, run: CiRun) -> Exception:

@@ -108,7 +108,7 @@ def judge_github_repository(told: Told, web: str) -> Iterator[Line]:
             about="plan",
             state=State.WARNING,
             reason="It is private: only GitHub Enterprise enforces required reviewers there, others ask nobody.",
-            remedy="Be on Enterprise, or approve by merging a pull request that adds decisions/VERSION-DIGEST.json.",
+            remedy="Be on Enterprise, or approve by merging: name accounts for /decisions/ in CODEOWNERS.",
         )
 
 
@@ -131,8 +131,13 @@ def judge_github_workflows(told: Told, wanted: Wanted, web: str) -> Iterator[Lin
             yield ok(about, "It is active.")
 
 
-def judge_github_approval(name: str, told: Told, wanted: Wanted, web: str) -> Iterator[Line]:
-    """Whether somebody is asked before a promotion, and whether that can be gone past."""
+def judge_github_approval(
+    name: str, told: Told, wanted: Wanted, web: str, owners: tuple[str, ...] = ()
+) -> Iterator[Line]:
+    """Whether somebody is asked before a promotion, and whether that can be gone past.
+
+    `owners` are those whom CODEOWNERS names for decisions/: without required reviewers, they are asked to merge.
+    """
     about, page = f"environment {name}", f"{web}/settings/environments"
     if isinstance(told, Unanswered):
         yield unseen(about, told, page)
@@ -143,8 +148,7 @@ def judge_github_approval(name: str, told: Told, wanted: Wanted, web: str) -> It
         return
     rule = next((r for r in told.items("protection_rules") if r.text("type") == "required_reviewers"), None)
     if rule is None or not rule.items("reviewers"):
-        reason = "It has no required reviewers: a promotion waits for nobody, and is recorded as unprotected."
-        yield Line(about=about, state=wanted.serious, reason=reason, remedy=f"Add required reviewers: {page}")
+        yield _without_reviewers(about, owners, wanted, page)
         return
     yield ok(about, f"A promotion waits for one of {len(rule.items('reviewers'))} required reviewers.")
     if wanted.approvals > 1:
@@ -162,6 +166,33 @@ def judge_github_approval(name: str, told: Told, wanted: Wanted, web: str) -> It
     if own is None or not own.flag():
         reason = "GitHub lets people review what they started; Gatehouse refuses it then."
         yield Line(about=about, state=State.WARNING, reason=reason, remedy=f"Prevent self-review: {page}")
+
+
+def _without_reviewers(about: str, owners: tuple[str, ...], wanted: Wanted, page: str) -> Line:
+    accounts = [owner for owner in owners if "/" not in owner]
+    if accounts:
+        said = f"It has no required reviewers: a promotion waits until one of {', '.join(accounts)} merges its record."
+        return ok(about, said)
+    if owners:
+        reason = f"No run can see who is in {', '.join(owners)}, so nobody who merges a record is known to be an owner."
+        remedy = "Name accounts for /decisions/ in CODEOWNERS."
+        return Line(about=about, state=State.PROBLEM, reason=reason, remedy=remedy)
+    reason = "It has no required reviewers: a promotion waits for nobody, and is recorded as unprotected."
+    remedy = f"Add required reviewers: {page}    (or approve by merging: `/decisions/ @account` in CODEOWNERS)"
+    return Line(about=about, state=wanted.serious, reason=reason, remedy=remedy)
+
+
+def judge_github_asking(told: Told, repository: str) -> Iterator[Line]:
+    """Whether a run may open the pull request that asks for a merge."""
+    about = "asking by pull request"
+    remedy = f"gh api -X PUT repos/{repository}/actions/permissions/workflow -F can_approve_pull_request_reviews=true"
+    if isinstance(told, Unanswered) or told is None:
+        yield unseen(about, told or Unanswered("GitHub has no answer."), remedy)
+    elif told.flag("can_approve_pull_request_reviews"):
+        yield ok(about, "Runs may open pull requests, and open one for each record that waits.")
+    else:
+        reason = "Runs may not open pull requests: they push the record's branch, and somebody has to open it."
+        yield Line(about=about, state=State.WARNING, reason=reason, remedy=remedy)
 
 
 def judge_github_branches(name: str, told: Told, policies: Told, wanted: Wanted, web: str) -> Iterator[Line]:

@@ -7,7 +7,10 @@ from functools import partial
 from urllib.parse import quote
 
 from gatehouse.ci import preflight, preflight_azure
+from gatehouse.ci.answer import Answer
 from gatehouse.ci.azure_approval import VERSION, find_environment
+from gatehouse.ci.github_asked import merge_owners
+from gatehouse.ci.github_merged import FOLDER, codeowners
 from gatehouse.ci.http import Api
 from gatehouse.ci.preflight import Line, Told, Wanted, read
 from gatehouse.ci.remote import Remote
@@ -27,12 +30,16 @@ def _github(remote: Remote, wanted: Wanted) -> Iterator[Line]:
         return
     flows = _told(api, f"{home}/actions/workflows", per_page=100)
     yield from read(lambda: preflight.judge_github_workflows(flows, wanted, web), "workflows", web)
+    owners = _owners(api, home, repository)
+    if owners:
+        asking = _told(api, f"{home}/actions/permissions/workflow")
+        yield from read(lambda: preflight.judge_github_asking(asking, remote.repository), "asking by pull request", web)
     for name in (*wanted.environments, *wanted.approval):
         path = f"{home}/environments/{quote(name, safe='')}"
         place, policies = _told(api, path), _told(api, f"{path}/deployment-branch-policies")
         if name in wanted.approval:
             yield from read(
-                partial(preflight.judge_github_approval, name, place, wanted, web), f"environment {name}", web
+                partial(preflight.judge_github_approval, name, place, wanted, web, owners), f"environment {name}", web
             )
         yield from read(
             partial(preflight.judge_github_branches, name, place, policies, wanted, web), f"branches of {name}", web
@@ -45,6 +52,14 @@ def _github(remote: Remote, wanted: Wanted) -> Iterator[Line]:
     yield from read(lambda: preflight.judge_schedule(schedule, page), "variable GATEHOUSE_SCHEDULE", page)
     subject = _told(api, f"{home}/actions/oidc/customization/sub") if wanted.real else None
     yield from read(lambda: preflight.judge_github_subject(subject, wanted, remote.repository), "identity", web)
+
+
+def _owners(api: Api, home: str, repository: Answer) -> tuple[str, ...]:
+    """Who decides by merging; nobody where that cannot be seen."""
+    try:
+        return merge_owners(f"{FOLDER}/0.json", codeowners(api, home, repository.text("default_branch")))
+    except Unanswered:
+        return ()
 
 
 def _azure(remote: Remote, wanted: Wanted) -> Iterator[Line]:

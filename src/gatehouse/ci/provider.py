@@ -55,6 +55,12 @@ class Subject:
     version: str
     digest: str
     """SHA-256 of the decision record, in hexadecimal digits."""
+    model: str = ""
+    """Its full name, with that of the environment's place."""
+    record: str = ""
+    """The record itself, for whoever has to be shown it; empty: nobody can be."""
+    about: str = ""
+    """Why it was decided so, in Markdown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,7 +154,7 @@ class Provider(Protocol):
         """A value that later steps, jobs and stages can read."""
 
     def approvals(self, environment: str, subject: Subject) -> tuple[Approved, ...]:
-        """Who approved this run for this environment: at least one.
+        """Who approved this run for this environment: at least one. Where a merge is the approval, it is asked for.
 
         Raises:
             Refused: nobody did, or it cannot be told for sure; with what to do about it.

@@ -26,10 +26,17 @@ def approve_from_ci(
         Refused: nobody approved, nobody who may, or it cannot be told.
     """
     from gatehouse.ci.provider import Subject
+    from gatehouse.cli.telling import decision_summary
     from gatehouse.pipelines.decisions import find
 
     record = find(context, version)
-    subject = Subject(version=record.promoted.version, digest=record.digest())
+    subject = Subject(
+        version=record.promoted.version,
+        digest=record.digest(),
+        model=context.model,
+        record=record.to_json(),
+        about=decision_summary(context, version.version),
+    )
     asked = provider.approvals(environment, subject)
     authors = (record.candidate.proposer, *record.candidate.authors)
     proposers = _proposers(provider, authors)

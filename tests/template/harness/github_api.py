@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.template.harness import NotUnderstood
 from tests.template.harness.git_http import serve, token_of
+from tests.template.harness.github_pulls import Pulls
 from tests.template.harness.github_state import (
     NAME,
     OWNER,
@@ -51,6 +52,7 @@ class GitHubApi:
         self._numbers = iter(range(1001, 100_000))
         self._origin = origin
         self._git = git
+        self.pulls = Pulls(self, origin, git)
         self._teach()
 
     @property
@@ -118,6 +120,7 @@ class GitHubApi:
         route("GET", "/issues/{n}/comments", "pull-requests:read|issues:read", self._comments)
         route("POST", "/issues/{n}/comments", "pull-requests:write|issues:write", self._make_comment)
         route("PATCH", "/issues/comments/{id}", "pull-requests:write|issues:write", self._change_comment)
+        self.pulls.teach(route)
         route("GET", "/releases/tags/{tag}", "contents:read", self._release)
         route("POST", "/releases", "contents:write", self._make_release)
         api("GET", "/blob/{id}", lambda call: Reply(content=self._by_id(call).content))
@@ -171,13 +174,13 @@ class GitHubApi:
         }
 
     def _commits(self, call: Call) -> Any:
-        """The newest up to `sha` by `author`, an address or an account."""
-        if set(call.query) - {"", "author", "sha", "per_page"}:
+        """The newest up to `sha` by `author`, an address or an account; or those that changed `path`."""
+        if set(call.query) - {"", "author", "path", "sha", "per_page"}:
             raise NotUnderstood(f"commits filtered by {sorted(call.query)}")
         number = int(call.query.get("per_page", 30))
-        found = self._git(
-            "log", f"-{number}", "--format=%H", f"--author={call.query['author']}", call.query["sha"], "--"
-        )
+        by = [f"--author={call.query['author']}"] if "author" in call.query else []
+        of = [call.query["path"]] if "path" in call.query else []
+        found = self._git("log", f"-{number}", "--format=%H", *by, call.query["sha"], "--", *of)
         return [self.commit(sha) for sha in found.splitlines()]
 
     def _contents(self, call: Call) -> Any:

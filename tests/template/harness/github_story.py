@@ -65,6 +65,11 @@ class Story:
         (finished,) = self.hub.tag("anna", name)
         return Chapter(commit, finished, self.standing(), self.asked[0] if self.asked else NOTHING)
 
+    def again(self, chapter: Chapter, by: str, *, failed_only: bool = False) -> Chapter:
+        """Somebody runs it, or its failed jobs, again."""
+        finished = self.hub.again(chapter.finished, by, failed_only=failed_only)
+        return Chapter(chapter.commit, finished, self.standing())
+
     def dispatch(self, workflow: str, **inputs: str) -> Chapter:
         """Anna presses `Run workflow` on main."""
         (finished,) = self.hub.dispatch("anna", f"{workflow}.yml", **inputs)

@@ -163,6 +163,36 @@ def test_what_is_lacking_on_github_is_found(
     assert all(line.remedy for line in lines if line.state is not State.OK)
 
 
+@pytest.mark.parametrize(
+    ("owners", "setting", "found"),
+    [
+        (b"/decisions/ @anna @bert\n", {"can_approve_pull_request_reviews": True}, []),
+        (
+            b"/decisions/ @anna\n",
+            {"can_approve_pull_request_reviews": False},
+            [("warning", "asking by pull request")],
+        ),
+        (b"/decisions/ @anna\n", 403, [("unknown", "asking by pull request")]),
+        (b"/decisions/ @octo/risk\n", {"can_approve_pull_request_reviews": True}, [("problem", APPROVAL)]),
+        (b"* @anna\n", {"can_approve_pull_request_reviews": True}, [("problem", APPROVAL)]),
+        (403, {"can_approve_pull_request_reviews": True}, [("problem", APPROVAL)]),
+    ],
+)
+def test_approval_by_merge_takes_accounts_in_codeowners_and_runs_that_may_ask(
+    interface: Interface, owners: Any, setting: Any, found: list[tuple[str, str]]
+) -> None:
+    lines = github(
+        interface,
+        **{
+            "/environments/prod-approval": place(),
+            "/contents/CODEOWNERS": owners,
+            "/actions/permissions/workflow": setting,
+        },
+    )
+
+    assert other_than_ok(lines) == found
+
+
 def test_who_may_review_their_own_is_a_warning(interface: Interface) -> None:
     lax = place("anna")
     lax["protection_rules"][1]["prevent_self_review"] = False
