@@ -221,9 +221,7 @@ def _landed(
         rows = rows.where(F.col("time_hour") <= F.lit(request.until))
         if request.since is not None:
             rows = rows.where(F.col("time_hour") > F.lit(request.since - reach))
-    raw = rows.toPandas()
-    if "time_hour" in raw:
-        raw["time_hour"] = raw["time_hour"].dt.tz_localize("UTC")
+    raw: pd.DataFrame = rows.toArrow().to_pandas()
     return raw
 
 

@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from tests.template.harness.databricks_cli import databricks_cli
 from tests.template.harness.road import APPROVER, Road, road
 from tests.template.harness.spark.server import spark_server_or_skip
+from tests.template.harness.spark.sessions import session
 
 if TYPE_CHECKING:
     from databricks.sdk.service.jobs import Run, RunTask
@@ -37,6 +38,7 @@ def test_a_candidate_becomes_the_champion_of_a_workspace_and_goes_back(ready: Ro
 
     first = ready.gatehouse("deploy", "--ref", "v1.0.0")
     assert "is live in prod. There is no champion to compare with." in first
+    assert "The project's sample of raw files has landed for its sources, 1 in number." in first
     plan = ready.cli("bundle", "plan", "-t", "prod", "--force")
     assert "0 to add, 0 to change, 0 to delete" in plan
 
@@ -50,6 +52,7 @@ def test_a_candidate_becomes_the_champion_of_a_workspace_and_goes_back(ready: Ro
 
     scored = ready.gatehouse("run", "daily", "--as-of", "2013-09-15")
     assert "run the job little prod monitoring" in scored
+    assert taken_in(ready) == (("daily_weather.csv",), len(sample(ready).splitlines()) - 1)
 
     again = ready.said("release", "--as-of", AUTUMN)
     assert (again["verdict"], again["version"]) == ("promote", "2")
@@ -105,7 +108,8 @@ def test_a_pull_request_is_rehearsed_in_a_schema_of_its_own(ready: Road) -> None
     assert "rollback" in said
     workspace = ready.sdk(ready.principals["staging"])
     assert {schema.name for schema in workspace.schemas.list("staging")} == {"default", "little"}
-    assert list(workspace.files.list_directory_contents("/Volumes/staging/little/rehearsals/rehearsals")) == []
+    for kept in ("rehearsals", "checkpoints"):  # which schemas are rehearsals', and how far these read what landed
+        assert list(workspace.files.list_directory_contents(f"/Volumes/staging/little/rehearsals/{kept}")) == []
 
 
 @contextmanager
@@ -119,6 +123,17 @@ def mlflow_as(ready: Road, identity: str) -> Iterator[MlflowClient]:
 def champion(ready: Road) -> str:
     with mlflow_as(ready, ready.principals["prod"]) as client:
         return str(client.get_model_version_by_alias(MODEL, "champion").version)
+
+
+def sample(ready: Road) -> str:
+    return (ready.project / "src" / "little" / "daily_weather.csv").read_text(encoding="utf-8")
+
+
+def taken_in(ready: Road) -> tuple[tuple[str, ...], int]:
+    """The files that Auto Loader took in for production, and how many rows of them."""
+    with session(ready.spark.remote) as spark:
+        rows = spark.table("prod.little.daily_weather_landed").select("_file").collect()
+    return tuple(sorted({row[0].rpartition("/")[2] for row in rows})), len(rows)
 
 
 def last_run(ready: Road) -> Run:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from databricks.sdk import WorkspaceClient
+from pyspark.sql import SparkSession
 from tests.template.harness.workspace import ADMIN, Workspace
 
 from gatehouse.errors import AccessDenied, Busy, Refused, Unanswered
@@ -34,7 +35,9 @@ def admin(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> WorkspaceCli
 
 @pytest.fixture
 def platform(admin: WorkspaceClient, tmp_path: Path) -> WorkspacePlatform:
-    return WorkspacePlatform(tmp_path / "scratch", volume=f"{CATALOG}.main.gatehouse")
+    return WorkspacePlatform(
+        tmp_path / "scratch", volume=f"{CATALOG}.main.gatehouse", landing=f"{CATALOG}.main.landing"
+    )
 
 
 @pytest.fixture(params=["folder", "volume"])
@@ -92,13 +95,39 @@ def test_pages_go_into_the_volume_with_their_folders(platform: WorkspacePlatform
 
 
 def test_a_file_lands_once_in_the_volume(platform: WorkspacePlatform, workspace: Workspace, tmp_path: Path) -> None:
-    source, file = TableName(CATALOG, "main", "flights"), tmp_path / "1.csv"
+    source, file = TableName(CATALOG, "pr_7", "flights"), tmp_path / "1.csv"  # a rehearsal's: it has no such volume
     file.write_text("a\n1\n")
     assert [platform.land(source, file) for _ in range(2)] == [True, False]
     assert workspace.folder(f"/Volumes/{CATALOG}/main/landing/flights/1.csv").read_text() == "a\n1\n"
     file.write_text("a\n2\n")
     with pytest.raises(Refused, match=r"Another file has landed as 1\.csv already"):
         platform.land(source, file)
+
+
+def test_a_landing_of_a_workspace_is_asked_for_without_reading_it(
+    platform: WorkspacePlatform, workspace: Workspace, tmp_path: Path, spark: SparkSession
+) -> None:
+    source, file = TableName(CATALOG, "main", "weather"), tmp_path / "1.csv"
+    file.write_text("a\n1\n")
+    nowhere = WorkspacePlatform(platform.root, volume=f"{CATALOG}.main.gatehouse", landing=f"{CATALOG}.main.missing")
+    assert nowhere.landing(spark, source).empty
+    assert platform.landing(spark, source).empty
+    platform.land(source, file)
+    before = len(workspace.calls)
+    assert not platform.landing(spark, source).empty
+    assert {call.split()[0] for call in workspace.calls[before:]} == {"GET"}
+
+
+def test_how_far_streams_had_come_goes_with_the_tables_of_their_schema(
+    platform: WorkspacePlatform, workspace: Workspace
+) -> None:
+    for file in ("pr_7.a/offsets/0", "pr_7.a/metadata", "pr_8.a/metadata"):
+        schema, _, rest = file.partition(".")
+        platform.store.write(f"checkpoints/{CATALOG}.{schema}/{rest}", "{}")
+    for _ in range(2):
+        platform.drop_tables((CATALOG, "pr_7"))
+    kept = workspace.folder(f"/Volumes/{CATALOG}/main/gatehouse/checkpoints")
+    assert [path.name for path in kept.iterdir()] == [f"{CATALOG}.pr_8"]
 
 
 def test_a_refusal_is_not_taken_for_an_empty_store(
@@ -111,7 +140,9 @@ def test_a_refusal_is_not_taken_for_an_empty_store(
         platform.store.read("state/clock.json")
     for name, value in workspace.environ(stranger).items():
         monkeypatch.setenv(name, value)
-    theirs = WorkspacePlatform(platform.root, volume=f"{CATALOG}.main.gatehouse").store
+    theirs = WorkspacePlatform(
+        platform.root, volume=f"{CATALOG}.main.gatehouse", landing=f"{CATALOG}.main.landing"
+    ).store
     with pytest.raises(AccessDenied):
         theirs.read("state/clock.json")
     with pytest.raises(AccessDenied):

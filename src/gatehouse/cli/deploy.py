@@ -79,7 +79,7 @@ def command(
     if not deployed.already:
         said += f" {compared}" + (f" Before it, {deployed.before} was." if deployed.before else "")
     if landed:
-        said += f" {landed} raw files of the project's sample have landed for its sources."
+        said += f" The project's sample of raw files has landed for its sources, {landed} in number."
     tell(where.settings.root, f"## Code\n\n{escaped(said, at_most=1000)}\n", {"code": deployed.live.commit})
     if as_json:
         echo_json(deployed)

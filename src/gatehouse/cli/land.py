@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "--sample lands the files that the project brings instead.",
     short_help="Put raw files where a source's rows land.",
 )
-@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="[FILES..]")
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="[FILES...]")
 @click.option("--table", metavar="NAME", help="The source table of FILES.")
 @click.option("--sample", is_flag=True, help="The project's own sample, for each of its sources.")
 @options.environment()

@@ -1,6 +1,7 @@
 """A project of our template in an emulated workspace: deployed by the real CLI, driven by `gatehouse` from outside.
 
-The project is what `gatehouse rename --remove-example` leaves: a small regression. Spark's tables and the workspace's
+The project is what `gatehouse rename --remove-example` leaves: a small regression, whose rows come from files that land
+where any have. Spark's tables and the workspace's
 schemas are two systems here and one in Unity Catalog, so a schema that is made in the workspace is made in both.
 """
 
@@ -148,8 +149,47 @@ def _project(folder: Path) -> None:
     file = folder / "conf" / "environments.yml"
     text = re.sub(r"(?m)^(    )(catalog: \w+)$", r"\1\2\n\1platform: databricks", file.read_text(encoding="utf-8"))
     file.write_text(text, encoding="utf-8")
+    _read_what_landed(folder / "src" / NAME / "project.py")
     git(folder, "add", "--all")
     git(folder, *AUTHOR, "commit", "--quiet", "--message", "Ours")
+
+
+_LANDED = """
+FILES = Files(
+    format="csv",
+    columns=(
+        Column(name="airport", type="string", description="IATA code.", nullable=False),
+        Column(name="day", type="timestamp", description="Its beginning.", nullable=False),
+        *(Column(name=name, type="double", description="Mean.") for name in MEASURED),
+    ),
+)
+
+
+def raw(asked: Extraction) -> pd.DataFrame:
+    if not asked.has_landed:
+        return pd.read_csv(CSV, parse_dates=["day"])
+    rows = asked.landed(FILES).select("airport", "day", *MEASURED).toPandas()
+    assert len(rows) > 1000, "Auto Loader took nothing in"
+    return rows
+
+
+PROJECT = Project(
+    sample=lambda _: {WEATHER.name: [CSV]},
+"""
+
+
+def _read_what_landed(module: Path) -> None:
+    """The starter's source reads its CSV from the package: here, only where nothing has landed."""
+    text = module.read_text(encoding="utf-8")
+    for old, new in (
+        ('pd.read_csv(CSV, parse_dates=["day"])', "raw(asked)"),
+        ("\nPROJECT = Project(\n", _LANDED),
+        ("    FeatureTable,\n", "    FeatureTable,\n    Files,\n"),
+        ("\n# 1. ", '\nMEASURED = ("temperature", "dew_point", "pressure", "wind_speed")\n\n# 1. '),
+    ):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    module.write_text(text, encoding="utf-8")
 
 
 def _grant(workspace: Workspace, principals: Mapping[str, str]) -> None:
