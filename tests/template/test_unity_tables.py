@@ -9,6 +9,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.integration.pipelines.conftest import Lakehouse, Raw, open_lakehouse, raw, weather
 from tests.template.harness.spark.server import SparkServer
 from tests.template.harness.spark.sessions import session
 from tests.unit.lakehouse import test_tables_contract as contract
@@ -17,12 +18,16 @@ from tests.unit.lakehouse.test_tables_contract import NAME, READINGS, assert_row
 from gatehouse.errors import AccessDenied, StateError, TableNotFound
 from gatehouse.lakehouse.table_types import TableName
 from gatehouse.lakehouse.unity_tables import UnityTables
+from gatehouse.pipelines.ingest import ingest
+from gatehouse.pipelines.mirror import mirror
 from gatehouse.project import Column, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["frame", "port"]
+    from gatehouse.pipelines.context import Context
+
+__all__ = ["frame", "open_lakehouse", "port", "raw", "weather"]
 
 Open = Callable[..., UnityTables]
 
@@ -82,6 +87,41 @@ def test_schemas_and_tables_are_listed_and_nothing_else(spark: SparkSession, tab
     assert port.names("dev", "no_such_schema") == ()
     port.drop_schema("dev", "main")
     assert spark.sql("SHOW TABLES IN dev.main").where("not isTemporary").collect() == []
+
+
+def test_the_mirror_is_masked_and_other_masks_leave_none_of_what_it_showed(
+    spark: SparkSession, weather: Lakehouse, raw: Raw
+) -> None:
+    for place in ("prod.temperature", "prod.temperature_mirror"):
+        spark.sql(f"DROP SCHEMA IF EXISTS {place} CASCADE")
+        spark.sql(f"CREATE SCHEMA {place}")
+    unity = UnityTables(spark, writable=[("prod", "temperature"), ("prod", "temperature_mirror")])
+    lakehouse = weather.environment("dev", sources_from="prod", source="mirror")
+
+    def prod(mask: str | None) -> Context:
+        [source] = lakehouse.world.project.sources
+        columns = tuple(
+            replace(column, sensitive=True, mask=mask) if mask and column.name == "airport" else column
+            for column in source.table.columns
+        )
+        masking = lakehouse.declaring(sources=(replace(source, table=replace(source.table, columns=columns)),))
+        return replace(masking.at("2013-06-01"), tables=unity)
+
+    def shown() -> list[tuple[str, float]]:
+        rows = unity.read(TableName("prod", "temperature_mirror", "daily_weather"))
+        return sorted((row["airport"], row["temperature"]) for row in rows.collect())
+
+    raw.put(1, 11.0)
+    raw.put(1, 21.0, airport="LGA")
+    ingest(prod(None))
+    assert [(result.inserted, result.updated) for result in mirror(prod(None))] == [(2, 0)]
+    assert shown() == [("JFK", 11.0), ("LGA", 21.0)]
+
+    masked = prod("upper(substr(airport, 2))")
+    assert [(result.inserted, result.updated) for result in mirror(masked)] == [(2, 0)]
+    assert [(result.inserted, result.updated) for result in mirror(masked)] == [(0, 0)]
+    assert shown() == [("FK", 11.0), ("GA", 21.0)]
+    assert unity.version(TableName("prod", "temperature_mirror", "daily_weather")) <= 1  # a table of its own again
 
 
 def test_a_feature_table_has_a_key_that_the_catalog_knows_with_its_moment(spark: SparkSession, tables: Open) -> None:

@@ -157,8 +157,8 @@ class DeploymentJob:
             raise Refused(
                 f"The tag {found.ungoverned[0]} is not governed: whoever may tag the model may set it.",
                 why="Whoever can train a version could approve it, in anybody's name.",
-                remedy=f"databricks tag-policies create-tag-policy {found.ungoverned[0]}    and give ASSIGN on it to "
-                "the approvers alone (Catalog, Govern, Governed tags)",
+                remedy="gatehouse setup --part metastore    makes it governed, and lets the approvers alone assign it "
+                f"(by hand: databricks tag-policies create-tag-policy {found.ungoverned[0]})",
             )
         said = (
             f"the governed tag `{APPROVAL_TAG}`, which only those can set whom its ASSIGN permission names; "

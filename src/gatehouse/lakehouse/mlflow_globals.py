@@ -19,6 +19,7 @@ SETTINGS = {
     # A pooled connection outlives the file it was opened on, and a fork: what it writes then is lost without a word.
     "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # long work shows its progress elsewhere
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines for each run, among what a command says itself
     "MLFLOW_TRUNCATE_LONG_VALUES": "false",  # a parameter that is too long is an error, not another parameter
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven worker processes that nothing here needs
 }

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -151,6 +152,8 @@ def _start_databricks() -> SparkSession:
     """The session that a job has, or that SPARK_REMOTE leads to, or one of databricks-connect."""
     from pyspark.sql import SparkSession
 
+    # Spark Connect leaves its metrics in every pandas frame; pyarrow says for each that they are no JSON.
+    warnings.filterwarnings("ignore", "Could not serialize pd.DataFrame.attrs")
     if inside_a_job() or os.environ.get("SPARK_REMOTE"):
         return SparkSession.builder.getOrCreate()
     try:

@@ -276,6 +276,32 @@ def test_no_right_to_change_it(serving: Serving, server: Loopback) -> None:
         serving.serve("2", ROWS)
 
 
+CHANGE, TRIAL, LOOK = f"PUT {AT}/config", f"POST /serving-endpoints/{NAME}/served-models/v2/invocations", f"GET {AT}"
+BROKEN, EXPIRED = refused(500, "INTERNAL_ERROR", "Oops"), refused(401, "UNAUTHENTICATED", "The token has expired")
+
+
+@pytest.mark.parametrize(
+    ("at", "answer", "error"),
+    [
+        (CHANGE, refused(429, "RESOURCE_EXHAUSTED", "The quota of endpoints is used up"), Busy),
+        (CHANGE, BROKEN, Unanswered),
+        (CHANGE, EXPIRED, AccessDenied),
+        (CHANGE, Answer(drop="before"), Unanswered),
+        (TRIAL, BROKEN, Unanswered),
+        (TRIAL, EXPIRED, AccessDenied),
+        (LOOK, BROKEN, Unanswered),
+    ],
+)
+def test_whatever_fails_leaves_the_traffic_where_it_was(
+    at: str, answer: Answer, error: type[Exception], serving: Serving, api: ServingApi, server: Loopback
+) -> None:
+    serving.serve("1", ROWS)
+    server.fail(at, *[answer] * 1000)
+    with pytest.raises(error):
+        serving.serve("2", ROWS)
+    assert api.traffic(NAME) == {"1": 100}
+
+
 def test_an_endpoint_that_vanishes_on_the_way(serving: Serving, api: ServingApi) -> None:
     serving.serve("1", ROWS)
 

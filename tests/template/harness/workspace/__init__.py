@@ -201,10 +201,12 @@ class Workspace:
         headers: Mapping[str, str] | None = None,
         code: str = "",
         after: bool = False,
+        about: str = "",
     ) -> None:
         """The next `times` calls of this method (or `*`) whose path has the pattern fail.
 
-        A status of None drops the connection. With `after` the call is done and only its answer is lost.
+        A status of None drops the connection. With `after` the call is done and only its answer is lost. `about` is a
+        text of their query or body.
         """
         code = code or _CODES.get(status or 0, "INTERNAL_ERROR")
         self._front.faults.append(
@@ -217,8 +219,13 @@ class Workspace:
                 code=code,
                 message=f"A fault that the test asked for: {status}.",
                 after=after,
+                about=about,
             )
         )
+
+    def heal(self) -> None:
+        """Faults that have not struck yet do not."""
+        self._front.faults.clear()
 
     def _identify(self, request: Request) -> str:
         return self.identities.identify(request)

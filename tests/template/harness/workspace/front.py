@@ -51,6 +51,12 @@ class Fault:
     code: str
     message: str
     after: bool  # the call is done, only its answer is lost
+    about: str  # stands in its query or body; empty: any
+
+    def strikes(self, request: Request) -> bool:
+        """Whether this call is one of them."""
+        fits = self.method in (request.method, "*") and self.path.search(request.path)
+        return bool(self.times and fits and self.about in f"{request.address} {request.body!r}")
 
 
 _OPEN = ("/.well-known/", "/oidc/", "/presigned/")  # without a token
@@ -121,7 +127,7 @@ class Front:
     def _struck(self, request: Request) -> Fault | None:
         with self._lock:
             for fault in self.faults:
-                if fault.times and fault.method in (request.method, "*") and fault.path.search(request.path):
+                if fault.strikes(request):
                     fault.times -= 1
                     return fault
         return None
