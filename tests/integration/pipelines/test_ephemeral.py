@@ -241,7 +241,8 @@ def test_a_rehearsal_writes_its_own_schema_alone_and_no_options(janitor: Janitor
         there = claimed.settings.environment("dev")
         own = janitor.lakehouse.world.place.settings.environment("dev")
 
-    assert there == own.model_copy(update={"db_schema": "pr_7", "volume": own.rehearses, "search": False})
+    volumes = {"volume": own.rehearses, "landing": f"{own.catalog}.{own.db_schema}.landing"}
+    assert there == own.model_copy(update={"db_schema": "pr_7", **volumes, "search": False})
     assert isinstance(there, Environment)
 
 
