@@ -10,6 +10,7 @@ from gatehouse.errors import PlatformError, Refused
 if TYPE_CHECKING:
     from gatehouse.ci.provider import Approved, Provider
     from gatehouse.gates.approval import Approval
+    from gatehouse.gates.record import DecisionRecord
     from gatehouse.gates.verdict import Verdict
     from gatehouse.lakehouse.registry import Version
     from gatehouse.pipelines.context import Context
@@ -37,7 +38,10 @@ def approve_from_ci(
         record=record.to_json(),
         about=decision_summary(context, version.version),
     )
-    asked = provider.approvals(environment, subject)
+    try:
+        asked = provider.approvals(environment, subject)
+    except Refused as error:
+        raise _still_entered(context, record, error) from error
     authors = (record.candidate.proposer, *record.candidate.authors)
     proposers = _proposers(provider, authors)
     entered: list[Approval] = []
@@ -53,6 +57,26 @@ def approve_from_ci(
         assert refused is not None  # noqa: S101 - a provider names somebody or refuses
         raise refused
     return entered, standing
+
+
+def _still_entered(context: Context, record: DecisionRecord, error: Refused) -> Refused:
+    """The refusal, with what an earlier attempt of the run has entered: a log forgets nothing by itself."""
+    from gatehouse.gates.approval import Decision
+    from gatehouse.pipelines.approval import decisions
+
+    entered = [
+        d.approver.name
+        for d in decisions(context)
+        if d.decision is Decision.APPROVE and d.record_digest == record.digest()
+    ]
+    if not entered:
+        return error
+    number = record.promoted.version
+    return Refused(
+        f"{error.what} Before that, {', '.join(dict.fromkeys(entered))} approved it, which still stands.",
+        why=error.why,
+        remedy=f"{error.remedy} To take it back: gatehouse reject {number} --env {context.name} --reason '...'",
+    )
 
 
 def answers_in(comment: str, checks: Collection[str]) -> dict[str, str]:

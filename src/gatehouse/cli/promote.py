@@ -40,6 +40,7 @@ def command(
     from gatehouse.cli.world import open_context, place
     from gatehouse.gates.approval import Decision
     from gatehouse.pipelines.approval import decide
+    from gatehouse.pipelines.judging import refuse_withdrawn
     from gatehouse.pipelines.promotion import promote
 
     if break_glass and not reason.strip():
@@ -54,6 +55,8 @@ def command(
         known = context.registry.get(context.model, version)
         if break_glass:
             decide(context, known, Decision.BREAK_GLASS, actor=actor, reason=reason, answers={})
+        elif context.environment.driver == "registry":
+            refuse_withdrawn(context, known)
         settled = promote(context, known, actor=actor, break_glass=break_glass, reason=reason)
         told = decision_summary(context, settled.version)
     tell(where.settings.root, told, {"champion": settled.champion or ""})

@@ -127,7 +127,8 @@ def _same_place(one: Witness, other: Witness) -> bool:
 def _refuse_void(context: Context, record: DecisionRecord, approval: Approval) -> None:
     """An approval that could not count is refused at once, not when somebody tries to promote."""
     policy, now = context.policy, context.now
-    lone = judge_approval(record, approval.files_digest, [approval], policy, now, ())
+    rejections = [d for d in decisions(context) if d.decision is Decision.REJECT]  # outweigh it, whoever else may come
+    lone = judge_approval(record, approval.files_digest, [*rejections, approval], policy, now, ())
     of_others = ("approvals", *(f"check {c.id}" for c in policy.approval.manual_checks))  # they may still come
     void = [f for f in lone.findings if f.outcome is not Outcome.PROMOTE and f.rule not in of_others]
     own = objection(record, approval.files_digest, approval, policy, now)

@@ -121,13 +121,16 @@ def put_live(context: Context, version: Version) -> Passed:
     """Make an approved version the champion, in the name of who approved it.
 
     Raises:
-        Refused: a gate or a person did not let it through, or it was put back because it does not work.
+        Refused: a gate or a person did not let it through, or took back that they did, or it was put back because it
+            does not work.
         AliasMoved: the champion is not the one that it was compared with.
     """
     if over := _over(context, version):
         return Passed(said=over)
     record = find(context, version)
-    settled = promote(context, version, actor=_approver(context, record))
+    actor = _approver(context, record)
+    refuse_withdrawn(context, version)
+    settled = promote(context, version, actor=actor)
     if not settled.moved:
         raise Refused(
             f"Version {settled.version} was put back. {settled.undone}",
@@ -135,6 +138,18 @@ def put_live(context: Context, version: Version) -> Passed:
             remedy="Mend the version, or train a new one.",
         )
     return Passed(said=f"Version {settled.version} is the champion of {context.model}.", settled=settled)
+
+
+def refuse_withdrawn(context: Context, version: Version) -> None:
+    """Where the registry judges, an approval stands as long as the tags say so: whoever changes them takes it back.
+
+    Raises:
+        Refused: the tags say no, or nothing, or are about another record, whatever was entered before.
+    """
+    record = find(context, version)
+    if not _through_the_gates(context, record.promoted.version):
+        judged = context.registry.get(context.model, version.tags.get(JUDGED_TAG, version.version))
+        _refuse_untagged(context, judged, Tagged.of(judged.tags), record.digest())
 
 
 def tags_of(approval: Approval) -> dict[str, str]:

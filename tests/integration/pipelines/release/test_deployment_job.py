@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +18,10 @@ from gatehouse.lakehouse.embedded import Embedded
 from gatehouse.lakehouse.online import Asked, Wanted
 from gatehouse.lakehouse.registry_rules import APPROVAL_RECORD_TAG, APPROVAL_TAG
 from gatehouse.pipelines.judging import Passed, TagRights, as_trained, confirm_approval, evaluate, put_live, tags_of
-from gatehouse.settings import Environment, Serving
+from gatehouse.settings import Environment, Serving, load
 
 if TYPE_CHECKING:
+    from tests.integration.pipelines.conftest import Command
     from tests.integration.pipelines.release.conftest import Road
 
 pytestmark = pytest.mark.slow
@@ -103,6 +106,46 @@ def test_a_tag_that_says_less_than_who_and_what_approves_nothing(road: Road) -> 
         assert reason in refusal(approval, road, "2")
         assert refusal(deployment, road, "2") == "Nobody has approved version 2."
     assert road.said() == said
+
+
+@pytest.mark.parametrize(
+    ("said", "record", "reason"),
+    [
+        ("Rejected", None, "Version 2 was rejected"),
+        ("", None, "waits for approval"),
+        ("Approved", "0" * 12, "on decision record 000000000000"),
+    ],
+)
+def test_an_approval_that_was_taken_back_before_the_deployment_promotes_nothing(
+    road: Road, said: str, record: str | None, reason: str
+) -> None:
+    tag(road, "2", "approved")
+    approval(road, "2")
+    tag(road, "2", said, record=record)
+
+    assert reason in refusal(deployment, road, "2")
+    assert road.aliases()[CHAMPION] == "1"
+
+    tag(road, "2", "approved")
+    assert deployment(road, "2").settled is not None
+    tag(road, "2", "Rejected")
+    assert deployment(road, "2").said == "Version 2 is the champion of prod.temperature.temperature."
+
+
+def test_a_promotion_by_hand_asks_the_tags_too_where_the_registry_judges(
+    road: Road, command: Command, tmp_path: Path
+) -> None:
+    world = road.lakehouse.world
+    root = shutil.copytree(world.place.settings.root, tmp_path / "there", ignore=shutil.ignore_patterns("__pycache__"))
+    file = root / "conf" / "environments.yml"
+    file.write_text(file.read_text(encoding="utf-8").rstrip() + "\n    driver: registry\n", encoding="utf-8")
+    there = replace(road.lakehouse, world=replace(world, place=replace(world.place, settings=load(root / "conf"))))
+    road.decide("2", ANNA)
+
+    ended = command(there, "promote 2 --env prod --as anna@example.org")
+
+    assert (ended.code, "Version 2 waits for approval: it has no tag `approval`" in ended.err) == (10, True), ended.err
+    assert road.aliases()[CHAMPION] == "1"
 
 
 def test_the_log_says_how_the_name_was_found_and_that_it_is_no_more_than_claimed(road: Road) -> None:

@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.integration.pipelines.release.conftest import PROPOSER
+from tests.integration.pipelines.release.conftest import BERT, PROPOSER
 
 from gatehouse.ci.provider import Approved, CiRun, Subject
 from gatehouse.ci.unable import Unable
 from gatehouse.cli.from_ci import approve_from_ci
 from gatehouse.errors import Refused, Unanswered
-from gatehouse.gates.approval import Approval
+from gatehouse.gates.approval import Approval, Decision
 from gatehouse.gates.identity import Strength
+from gatehouse.gates.promotion import CHAMPION
 from gatehouse.gates.verdict import Verdict
 from gatehouse.pipelines.approval import decisions
 
@@ -86,7 +87,16 @@ def test_the_person_whom_the_ci_asked_is_entered_with_what_it_said(road: Road) -
 
     (approval,), standing = approve(road, ci)
 
-    assert ci.asked == [("prod-approval", Subject(version="2", digest=road.record("2").digest()))]
+    ((environment, subject),) = ci.asked
+    record = road.record("2")
+    assert (environment, subject.version, subject.digest, subject.model) == (
+        "prod-approval",
+        "2",
+        record.digest(),
+        "prod.temperature.temperature",
+    )
+    assert subject.record == record.to_json()
+    assert "PROMOTE" in subject.about
     assert str(approval.approver) == "anna (proven, by the review of anna at 2026-11-20 12:00 UTC)"
     assert approval.reason == "Looks right."
     assert approval.witness is not None
@@ -94,6 +104,28 @@ def test_the_person_whom_the_ci_asked_is_entered_with_what_it_said(road: Road) -
     assert standing.opens
     assert decisions(road.context())[-1] == approval
     assert road.promote("2").moved
+
+
+def test_what_the_ci_does_not_say_any_more_still_stands_until_it_is_rejected(road: Road) -> None:
+    class Closed(Ci):
+        def approvals(self, environment: str, subject: Subject) -> tuple[Approved, ...]:
+            raise Refused(f"{environment} was closed for {subject.version}.", remedy="Ask again.")
+
+    with pytest.raises(Refused) as nobody:
+        approve(road, Closed())
+    assert (nobody.value.what, nobody.value.remedy) == ("prod-approval was closed for 2.", "Ask again.")
+    approve(road, Ci())
+
+    with pytest.raises(Refused, match="Before that, anna approved it, which still stands") as refused:
+        approve(road, Closed())
+
+    assert "gatehouse reject 2 --env prod" in refused.value.remedy
+    road.decide("2", BERT, decision=Decision.REJECT, reason="It was taken back.")
+    with pytest.raises(Refused, match="It was taken back"):
+        road.promote("2")
+    with pytest.raises(Refused, match="It was taken back"):
+        approve(road, Ci())
+    assert road.aliases()[CHAMPION] == "1"
 
 
 @pytest.mark.parametrize(
