@@ -26,6 +26,8 @@ unexport VIRTUAL_ENV
 
 # A uv on PATH is used if it can read this project (`required-version`); otherwise the pinned one goes into .tools/.
 UV := $(if $(shell uv cache dir 2>/dev/null),uv,.tools/uv-$(UV_VERSION)/bin/uv)
+# Tests of one file share what it sets up, so they stay with one process.
+PARALLEL := -n auto --dist loadfile
 RUN = UV_PYTHON='$(PYTHON)' $(UV) run --locked
 
 # actionlint comes as Go source only: built where there is a Go, as on every hosted runner.
@@ -51,10 +53,10 @@ install: ready ## The command `gatehouse` in .venv/, with exactly the locked dep
 test: test-unit test-integration ## The tests of two minutes, on the engine that needs no Java
 
 test-unit: ready ## Pure code and contracts
-	@$(RUN) pytest -m 'not slow' tests/unit
+	@$(RUN) pytest $(PARALLEL) -m 'not slow' tests/unit
 
 test-integration: ready ## Whole pipelines on a throw-away lakehouse
-	@$(RUN) pytest -m 'not slow' tests/integration
+	@$(RUN) pytest $(PARALLEL) -m 'not slow' tests/integration
 
 test-slow: ready $(if $(wildcard tests/template),full-spark) ## Simulations, year-long data, killed processes, every way through the gates, mutations
 	@$(RUN) pytest -m slow tests/unit tests/integration $(wildcard tests/template)
@@ -71,7 +73,7 @@ test-python-%: ready
 	elif found=$$(PATH="$$PATH:$$(echo $$HOME/.pyenv/versions/$*.*/bin $$AGENT_TOOLSDIRECTORY/Python/$*.*/*/bin | tr ' ' ':')" \
 			$(UV) python find --no-project $* 2>/dev/null); then \
 		echo "Python $*: $$found"; \
-		UV_PYTHON="$$found" UV_PROJECT_ENVIRONMENT=.venv-$* $(UV) run --locked pytest -m 'not slow' tests/unit; \
+		UV_PYTHON="$$found" UV_PROJECT_ENVIRONMENT=.venv-$* $(UV) run --locked pytest $(PARALLEL) -m 'not slow' tests/unit; \
 	else \
 		echo "Python $*: SKIPPED, not found on this machine."; \
 	fi

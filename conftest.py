@@ -6,7 +6,9 @@ pins what one engine does says so with `@pytest.mark.engine("sail")`, and is ski
 
 from __future__ import annotations
 
+import gc
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,6 +47,11 @@ CI_MARKS = ("GITHUB_ACTIONS", "TF_BUILD", "GITLAB_CI", "JENKINS_URL")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()  # collecting three thousand tests makes little garbage, and looking for it takes a second
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell; our children would ignore it too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A worker of pytest-xdist has no main file, by which pyspark tells that it is running its own doctests.
+    vars(sys.modules["__main__"]).setdefault("__file__", __file__)
     for variable in CI_MARKS:
         os.environ.pop(variable, None)
     config.addinivalue_line("markers", "engine(name): only for this engine; skipped on another")
@@ -65,6 +72,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "spark" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.spark)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what is there now stays to the end: no collection need look at it again
+    gc.enable()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -52,11 +53,14 @@ MAY_IMPORT["__main__"] = {"cli"}
 MAY_IMPORT["notebook"] = {"cli", "pipelines"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Module:
     name: str
     path: Path
-    tree: ast.Module
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.path.read_text("utf-8"))
 
     @property
     def room(self) -> str:
@@ -75,14 +79,15 @@ class Module:
 
 def modules(*folders: Path) -> list[Module]:
     return [
-        Module(".".join(path.relative_to(folder).with_suffix("").parts), path, ast.parse(path.read_text("utf-8")))
+        Module(".".join(path.relative_to(folder).with_suffix("").parts), path)
         for folder in folders
         for path in sorted(folder.rglob("*.py"))
     ]
 
 
-MACHINERY = [m for m in modules(SOURCE) if m.name.startswith("gatehouse.")]
-USE_CASES = [m for m in modules(SOURCE, ROOT / "examples") if not m.name.startswith("gatehouse.")]
+EVERYTHING = modules(SOURCE, ROOT / "examples")
+MACHINERY = [m for m in EVERYTHING if m.name.startswith("gatehouse.")]
+USE_CASES = [m for m in EVERYTHING if not m.name.startswith("gatehouse.")]
 
 
 def test_imports_go_one_way() -> None:

@@ -156,6 +156,7 @@ def test_the_folder_goes_whatever_happens(workspace: Workspace, jobs: JobsApi, f
     assert (len(folders.seen), folders.files) == (5, {})
 
 
+@pytest.mark.usefixtures("pressed")
 def test_stopping_cancels_the_run_and_removes_the_folder(
     workspace: Workspace, jobs: JobsApi, folders: Folders, code: Code
 ) -> None:

@@ -390,6 +390,7 @@ class Stopping(Silent):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("pressed")
 def test_whoever_is_stopped_cancels_the_run(workspace: Workspace, release: Job, jobs: JobsApi, number: int) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Interrupted, match=r"run 700 of flights prod release is cancelled: .*/jobs/runs/700") as caught:
@@ -399,6 +400,7 @@ def test_whoever_is_stopped_cancels_the_run(workspace: Workspace, release: Job, 
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.usefixtures("pressed")
 def test_whoever_is_stopped_before_the_answer_came_cancels_the_run_that_it_started(
     workspace: Workspace, release: Job, jobs: JobsApi, server: Loopback, hours: Hours, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -414,6 +416,7 @@ def test_whoever_is_stopped_before_the_answer_came_cancels_the_run_that_it_start
     assert (list(jobs.runs), jobs.cancelled) == ([700], [700])
 
 
+@pytest.mark.usefixtures("pressed")
 def test_a_second_time_leaves_at_once(
     workspace: Workspace, release: Job, hours: Hours, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -423,12 +426,14 @@ def test_a_second_time_leaves_at_once(
     assert caught.value.remedy.endswith("/jobs/runs/700, and cancel it there.")
 
 
+@pytest.mark.usefixtures("pressed")
 def test_a_run_that_cannot_be_cancelled_is_said_to_go_on(workspace: Workspace, release: Job, server: Loopback) -> None:
     server.fail("POST /api/2.2/jobs/runs/cancel", refused(403, "PERMISSION_DENIED", "not yours"))
     with pytest.raises(Interrupted, match=r"not seen to be cancelled: .*not yours"):
         run_job(workspace, release, {}, progress=Stopping("ingest", signal.SIGINT))
 
 
+@pytest.mark.usefixtures("pressed")
 def test_a_run_that_ended_before_it_could_be_cancelled_is_not_called_cancelled(
     workspace: Workspace, release: Job, jobs: JobsApi, server: Loopback
 ) -> None:
