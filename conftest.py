@@ -48,7 +48,7 @@ CI_MARKS = ("GITHUB_ACTIONS", "TF_BUILD", "GITLAB_CI", "JENKINS_URL")
 
 def pytest_configure(config: pytest.Config) -> None:
     gc.disable()  # collecting three thousand tests makes little garbage, and looking for it takes a second
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell; our children would ignore it too
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started by a shell in its background
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # A worker of pytest-xdist has no main file, by which pyspark tells that it is running its own doctests.
     vars(sys.modules["__main__"]).setdefault("__file__", __file__)

@@ -97,7 +97,13 @@ def test_what_fails_below_fails_the_target_and_so_does_running_no_test(tmp_path:
 @pytest.mark.parametrize(
     ("target", "runs"),
     [
-        ("test", ["pytest -m not slow tests/unit", "pytest -m not slow tests/integration"]),
+        (
+            "test",
+            [
+                "pytest -n auto --dist loadfile -m not slow tests/unit",
+                "pytest -n auto --dist loadfile -m not slow tests/integration",
+            ],
+        ),
         ("test-slow", ["pytest -m slow tests/unit tests/integration tests/template"]),
         ("test-template", ["pytest -m not slow tests/template"]),
     ],
