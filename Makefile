@@ -58,7 +58,7 @@ test-unit: ready ## Pure code and contracts
 test-integration: ready ## Whole pipelines on a throw-away lakehouse
 	@$(RUN) pytest $(PARALLEL) -m 'not slow' tests/integration
 
-test-slow: ready $(if $(wildcard tests/template),full-spark) ## Simulations, year-long data, killed processes, every way through the gates, mutations
+test-slow: ready $(if $(wildcard tests/template),full-spark $(filter .tools/%,$(DATABRICKS))) ## Simulations, year-long data, killed processes, every way through the gates, mutations
 	@$(RUN) pytest -m slow tests/unit tests/integration $(wildcard tests/template)
 
 test-template: ready $(if $(wildcard tests/template),full-spark $(filter .tools/%,$(DATABRICKS))) ## What proves the template itself: workflows compared, and run as on GitHub
