@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.template.harness.github_hub import GitHub
 from tests.template.harness.github_pulls import Pull
-from tests.template.harness.github_story import Chapter, Story
+from tests.template.harness.github_story import Chapter, GitHubStory
 from tests.template.harness.use_case import write_use_case
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="jobs run in bash on this machine")]
@@ -24,7 +24,7 @@ def chapters(tmp_path_factory: pytest.TempPathFactory, gatehouse: Path) -> Itera
     hub.protect("prod-approval")
     hub.api.private = True
     with hub.open():
-        story = Story(hub)
+        story = GitHubStory(hub)
         told = {"asked": story.tag("v1.0.0", "Begin")}
         told["asked again"] = story.again(told["asked"], by="carla", failed_only=True)
         hub.api.pulls.merge(next(iter(hub.api.pulls.all)), hub.people["bert"])

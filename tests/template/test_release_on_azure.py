@@ -1,70 +1,23 @@
-"""Releases on Azure DevOps, executed: the same tags as on GitHub, and what they leave behind."""
+"""What happens on Azure DevOps, executed: the same events as on GitHub, and what they leave in lakehouse and registry.
+
+One repository lives through all chapters, as in life: each begins with what the one before left behind.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.template.harness.azure_hub import AzureDevOps, Waiting
-from tests.template.harness.azure_state import Answer, Build, Person
-from tests.template.harness.standing import NOTHING, Standing, standing
+from tests.template.harness.azure_hub import AzureDevOps
+from tests.template.harness.azure_story import AzureStory, Chapter
+from tests.template.harness.github_stubs import write_recorder
+from tests.template.harness.standing import NOTHING
 from tests.template.harness.use_case import make_forbidden, make_worse, undo, write_use_case
 from tests.template.harness.zipped import names
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="jobs run in bash on this machine")]
-
-POINTER = "refs/gatehouse/state-prod"
-
-
-@dataclass(frozen=True, slots=True)
-class Chapter:
-    """One tag."""
-
-    commit: str
-    build: Build
-    after: Standing
-    waiting: Standing = NOTHING
-    """While a person was asked."""
-
-
-@dataclass
-class Story:
-    """Tells the chapters on one repository."""
-
-    project: AzureDevOps
-    asked: list[Standing] = field(default_factory=list)
-
-    def standing(self) -> Standing:
-        """What the pointer leads to now."""
-        git = self.project.repository.git
-        if not git("for-each-ref", POINTER):
-            return NOTHING
-        pointer = git("show", f"{POINTER}:state.json")
-        place = self.project.folder / "seen" / json.loads(pointer)["artefact"].replace("/", "-")
-        artefacts = {f"{found.build.id}/{found.name}": found.content for found in self.project.api.artifacts}
-        return standing(pointer, artefacts.__getitem__, place, "prod.temperature")
-
-    def approver(self, login: str, comment: str = "") -> None:
-        """Who answers, from now on."""
-
-        def answer(_: Waiting) -> Answer:
-            self.asked.append(self.standing())
-            return Answer(by=Person(login), comment=comment)
-
-        self.project.approver = answer
-
-    def tag(self, name: str, message: str, *, tested: bool = True) -> Chapter:
-        """Anna commits what is in the working copy, and tags it."""
-        commit = self.project.commit("anna", message)
-        if tested:
-            self.project.green("staging", commit, "anna")
-        self.asked.clear()
-        (build,) = self.project.tag("anna", name)
-        return Chapter(commit, build, self.standing(), self.asked[0] if self.asked else NOTHING)
 
 
 @pytest.fixture(scope="module")
@@ -72,23 +25,29 @@ def chapters(
     tmp_path_factory: pytest.TempPathFactory, gatehouse: Path
 ) -> Iterator[tuple[AzureDevOps, dict[str, Chapter]]]:
     project = AzureDevOps(tmp_path_factory.mktemp("azure"))
-    write_use_case(project.work, project.programs, gatehouse)
+    tests = write_recorder(project.folder / "recorders", "make", project.folder / "called")  # they are not run here
+    write_use_case(project.work, project.programs, gatehouse, make=tests)
     for name in ("prod", "staging"):
         project.protect(name)
     project.protect("prod-approval", "anna", "bert", requester_cannot_approve=False)
     told = {}
     with project.open():
-        story = Story(project)
-        told["untested"] = story.tag("v0.9.0", "Nobody tested it", tested=False)
+        story = AzureStory(project)
+        told["merged"] = story.merge("The idea")
         story.approver("anna")
-        told["own"] = story.tag("v1.0.0", "Begin")
+        told["cut"], told["own"] = story.cut("2026-11")
+        told["untested"] = story.tag("v0.9.0", "Nobody tested it", tested=False)
+        told["cut untested"] = story.queue("cut-release", name="2026-12")
         story.approver("bert", "Looks right.")
         told["good"] = story.tag("v1.0.1", "Begin again")
+        told["retrained"] = story.queue("retrain")
         make_worse(project.work)
         told["worse"] = story.tag("v2.0.0", "Another idea")
         undo(project.work)
         make_forbidden(project.work)
         told["forbidden"] = story.tag("v3.0.0", "A stricter policy")
+        told["monitored"] = story.queue("monitor")
+        told["rolled back"] = story.queue("rollback", what="code", reason="It is too strict.")
         yield project, told
 
 
@@ -97,18 +56,58 @@ def told(chapters: tuple[AzureDevOps, dict[str, Chapter]]) -> dict[str, Chapter]
     return chapters[1]
 
 
+def test_a_push_to_main_is_rehearsed_and_its_code_becomes_live_in_staging(
+    chapters: tuple[AzureDevOps, dict[str, Chapter]],
+) -> None:
+    project, told = chapters
+    merged = told["merged"]
+    assert merged.build.pipeline == "staging"
+    assert merged.build.stages == {"test_slow": "Succeeded", "rehearsal": "Succeeded", "deploy": "Succeeded"}, (
+        merged.build.log
+    )
+    assert merged.after == NOTHING  # of production
+    assert project.repository.git("for-each-ref", "refs/gatehouse/state-staging") != ""
+    assert "make test-slow" in (project.folder / "called").read_text("utf-8")
+
+
+def test_a_release_is_cut_from_the_commit_that_staging_saw_green_and_started_by_the_push(
+    chapters: tuple[AzureDevOps, dict[str, Chapter]],
+) -> None:
+    project, told = chapters
+    assert told["cut"].build.result == "succeeded", told["cut"].build.log
+    release = told["own"].build
+    assert (release.pipeline, release.ref, release.sha) == (
+        "release",
+        "refs/heads/release/2026-11",
+        told["merged"].commit,
+    )
+    assert release.requested_for.login == "build service"
+    assert project.repository.head("refs/heads/release/2026-11") == told["merged"].commit
+
+
+def test_no_release_is_cut_from_a_commit_that_nobody_tested(chapters: tuple[AzureDevOps, dict[str, Chapter]]) -> None:
+    project, told = chapters
+    refused, before = told["cut untested"], told["untested"]
+    assert refused.build.result == "failed"
+    assert "There is no green run of staging on commit" in refused.build.log
+    assert project.repository.git("for-each-ref", "refs/heads/release/2026-12") == ""
+    assert refused.after == before.after
+
+
 def test_a_tag_on_an_untested_commit_changes_nothing(told: dict[str, Chapter]) -> None:
     untested = told["untested"]
     assert untested.build.result == "failed"
     assert untested.build.stages == {"tested": "Failed", "candidate": "Skipped", "promote": "Skipped"}
-    assert untested.after == NOTHING
+    assert untested.after == told["own"].after
 
 
-def test_who_proposed_a_release_does_not_approve_it_even_where_azure_lets_them(told: dict[str, Chapter]) -> None:
+def test_who_cut_a_release_does_not_approve_it_even_where_azure_lets_them(told: dict[str, Chapter]) -> None:
+    """Carla wrote it and the build service started it: that Anna cut it is known from the build that pushed it."""
     own = told["own"]
     assert own.build.stages == {"tested": "Succeeded", "candidate": "Succeeded", "promote": "Failed"}, own.build.log
     assert own.after.champion is None
     assert set(own.after.versions) == {"1"}
+    assert "decision_approve" not in own.after.acts
 
 
 @pytest.mark.broken_gate(4)
@@ -130,9 +129,19 @@ def test_the_decision_record_and_the_model_card_stay_with_the_run(
     assert "SHA256SUMS" in names(decision.content)
 
 
+def test_a_retraining_asks_the_same_gates_by_the_live_code_and_deploys_none(told: dict[str, Chapter]) -> None:
+    before, retrained = told["good"].after, told["retrained"]
+    assert retrained.build.result == "succeeded", retrained.build.log
+    assert retrained.after.live == before.live == told["good"].commit
+    assert set(retrained.after.versions) - set(before.versions) == {str(len(before.versions) + 1)}
+    promoted = retrained.after.champion != before.champion
+    assert retrained.build.stages == {"candidate": "Succeeded", "promote": "Succeeded" if promoted else "Skipped"}
+    assert (retrained.waiting.champion == before.champion) is promoted
+
+
 @pytest.mark.broken_gate(2)
 def test_a_tag_holds_a_worse_candidate_and_says_why_in_green(told: dict[str, Chapter]) -> None:
-    worse, good = told["worse"], told["good"]
+    worse, good = told["worse"], told["retrained"]
     assert worse.build.result == "succeeded", worse.build.log
     assert worse.build.stages == {"tested": "Succeeded", "candidate": "Succeeded", "promote": "Skipped"}
     assert worse.after.champion == good.after.champion
@@ -142,7 +151,7 @@ def test_a_tag_holds_a_worse_candidate_and_says_why_in_green(told: dict[str, Cha
 
 
 def test_a_tag_rejects_a_candidate_that_does_not_comply(told: dict[str, Chapter]) -> None:
-    forbidden, good = told["forbidden"], told["good"]
+    forbidden, good = told["forbidden"], told["retrained"]
     assert forbidden.build.result == "succeeded", forbidden.build.log
     assert forbidden.build.stages["promote"] == "Skipped"
     assert forbidden.after.champion == good.after.champion
@@ -154,5 +163,23 @@ def test_code_of_a_held_release_is_live_with_the_old_champion(told: dict[str, Ch
 
 
 def test_each_run_moved_the_clock_by_a_step(told: dict[str, Chapter]) -> None:
-    clocks = [told[name].after.clock[:10] for name in ("own", "good", "worse", "forbidden")]
-    assert clocks == ["2013-07-01", "2013-08-01", "2013-09-01", "2013-10-02"]
+    clocks = [told[name].after.clock[:10] for name in ("own", "good", "retrained", "worse", "forbidden")]
+    assert clocks == ["2013-07-01", "2013-08-01", "2013-09-01", "2013-10-02", "2013-11-02"]
+
+
+def test_a_day_in_production_scores_and_moves_the_clock_but_no_alias(told: dict[str, Chapter]) -> None:
+    monitored, before = told["monitored"], told["forbidden"]
+    assert monitored.build.result == "succeeded", monitored.build.log
+    assert monitored.after.aliases == before.after.aliases
+    assert monitored.after.versions.keys() == before.after.versions.keys()
+    assert monitored.after.clock[:10] == "2013-12-03"
+    assert monitored.after.predictions > before.after.predictions
+
+
+def test_a_rollback_of_code_makes_the_code_before_live_and_leaves_the_champion(told: dict[str, Chapter]) -> None:
+    back = told["rolled back"]
+    assert back.build.result == "succeeded", back.build.log
+    assert back.waiting.live == told["forbidden"].commit
+    assert back.after.live == told["worse"].commit
+    assert back.after.aliases == told["forbidden"].after.aliases
+    assert back.after.acts[-1] == "code_rolled_back"

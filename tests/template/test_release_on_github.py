@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.template.harness.github_hub import GitHub
-from tests.template.harness.github_story import Chapter, Story
+from tests.template.harness.github_story import Chapter, GitHubStory
 from tests.template.harness.github_stubs import write_recorder
 from tests.template.harness.standing import NOTHING
 from tests.template.harness.use_case import make_forbidden, make_worse, undo, write_use_case
@@ -29,7 +29,7 @@ def chapters(tmp_path_factory: pytest.TempPathFactory, gatehouse: Path) -> Itera
     hub.protect("prod-approval", "anna", "bert", prevent_self_review=False)
     told = {}
     with hub.open():
-        story = Story(hub)
+        story = GitHubStory(hub)
         hub.commit("carla", "Everything")
         told["proposed"] = story.propose()
         told["merged"] = story.merge("The idea")
@@ -151,6 +151,7 @@ def test_a_day_in_production_scores_and_moves_the_clock_but_no_alias(told: dict[
     assert monitored.finished.conclusion == "success", monitored.finished.ran.log
     assert monitored.after.aliases == before.after.aliases
     assert monitored.after.clock[:10] == "2013-11-02"
+    assert monitored.after.predictions > before.after.predictions
 
 
 def test_a_rollback_of_code_makes_the_code_before_live_and_leaves_the_champion(told: dict[str, Chapter]) -> None:

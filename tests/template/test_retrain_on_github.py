@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.template.harness.github_hub import GitHub
-from tests.template.harness.github_story import Chapter, Story
+from tests.template.harness.github_story import Chapter, GitHubStory
 from tests.template.harness.use_case import write_use_case
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="jobs run in bash on this machine")]
@@ -21,7 +21,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, gatehouse: Path) -> Iterator[
     hub.protect("prod")
     hub.protect("prod-approval", "bert")
     with hub.open():
-        story = Story(hub)
+        story = GitHubStory(hub)
         story.reviewer("bert", "Looks right.")
         found = {"released": story.tag("v1.0.0", "Begin"), "retrained": story.dispatch("retrain")}
         hub.git("update-ref", "refs/heads/release/2026-11", found["released"].commit)

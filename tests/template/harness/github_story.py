@@ -1,18 +1,19 @@
-"""What a repository on GitHub lives through, told in chapters: each begins with what the one before left behind."""
+"""What a repository on GitHub lives through, told in chapters."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from tests.template.harness.github_hub import Finished, GitHub
 from tests.template.harness.github_runner import Waiting
 from tests.template.harness.github_state import ROBOT, Artifact, Review, Run
-from tests.template.harness.standing import NOTHING, Standing, standing
-
-POINTER = "refs/gatehouse/state-prod"
+from tests.template.harness.standing import NOTHING, Standing
+from tests.template.harness.story import POINTER, Story
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +32,20 @@ class Chapter:
 
 
 @dataclass
-class Story:
+class GitHubStory(Story):
     """Tells the chapters on one repository."""
 
     hub: GitHub
-    seen: dict[str, Standing] = field(default_factory=dict)
-    asked: list[Standing] = field(default_factory=list)
 
-    def standing(self) -> Standing:
-        """What the pointer leads to now."""
-        if not self.hub.git("for-each-ref", POINTER):
-            return NOTHING
-        pointer = self.hub.git("show", f"{POINTER}:state.json")
-        place = self.hub.folder / "seen" / json.loads(pointer)["artefact"]
-        artefacts = {str(artifact.id): artifact.content for artifact in self.hub.api.artifacts}
-        return standing(pointer, artefacts.__getitem__, place, "prod.temperature")
+    def git(self, *arguments: str) -> str:
+        return self.hub.git(*arguments)
+
+    @property
+    def seen(self) -> Path:
+        return self.hub.folder / "seen"
+
+    def artefacts(self) -> Mapping[str, bytes]:
+        return {str(artifact.id): artifact.content for artifact in self.hub.api.artifacts}
 
     def reviewer(self, login: str, comment: str = "") -> None:
         """Who answers, from now on."""
@@ -63,7 +63,7 @@ class Story:
             self.hub.green("staging.yml", commit, "anna")
         self.asked.clear()
         (finished,) = self.hub.tag("anna", name)
-        return Chapter(commit, finished, self.standing(), self.asked[0] if self.asked else NOTHING)
+        return Chapter(commit, finished, self.standing(), self.waiting())
 
     def again(self, chapter: Chapter, by: str, *, failed_only: bool = False) -> Chapter:
         """Somebody runs it, or its failed jobs, again."""

@@ -29,6 +29,8 @@ class Standing:
     live: str | None
     """The commit that was deployed last."""
     clock: str
+    predictions: int = 0
+    """Rows of the log of predictions."""
 
     @property
     def champion(self) -> str | None:
@@ -60,6 +62,7 @@ def standing(pointer: str, artefact: Callable[[str], bytes], folder: Path, schem
         actors=tuple(entry["actor"] for entry in entries),
         live=deployed[-1] if deployed else None,
         clock=state["clock"],
+        predictions=_rows(database.parent / "tables" / Path(*schema.split(".")) / "predictions"),
     )
 
 
@@ -72,6 +75,12 @@ def _registry(database: Path) -> tuple[dict[str, str], dict[str, dict[str, str]]
     for number, key, value in tags:
         versions[str(number)][key] = value
     return {alias: str(number) for alias, number in aliases}, versions
+
+
+def _rows(table: Path) -> int:
+    from deltalake import DeltaTable
+
+    return int(DeltaTable(str(table)).to_pyarrow_table(columns=["model_version"]).num_rows) if table.exists() else 0
 
 
 def _audit(table: Path) -> list[dict[str, Any]]:
