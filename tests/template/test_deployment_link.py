@@ -14,7 +14,7 @@ from tests.template.harness.workspace import ADMIN, Workspace
 from gatehouse.cli import main
 from gatehouse.cli.judges import DeploymentJob, Judge, judge_of
 from gatehouse.cli.world import place
-from gatehouse.errors import Refused, StateError
+from gatehouse.errors import AccessDenied, Refused, StateError, Unanswered
 from gatehouse.lakehouse.deployment_link import link_job, linked_job
 
 pytestmark = pytest.mark.slow
@@ -132,3 +132,17 @@ def test_an_approval_counts_only_where_both_tags_are_governed(admin: WorkspaceCl
     assert rights.protected
     assert rights.runs_as[0] == admin.current_user.me().user_name
     assert "only those can set whom its ASSIGN permission names" in rights.established_by
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, AccessDenied), (403, AccessDenied), (400, Unanswered), (404, Refused)]
+)
+def test_an_approval_whose_tags_cannot_be_looked_at_is_none(
+    status: int, error: type[Exception], workspace: Workspace, judge: Judge
+) -> None:
+    workspace.fail("GET", "tag-policies", status=status, times=1000)
+    try:
+        with pytest.raises(error):
+            judge.rights()
+    finally:
+        workspace.heal()
