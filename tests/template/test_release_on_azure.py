@@ -48,6 +48,7 @@ def chapters(
         told["forbidden"] = story.tag("v3.0.0", "A stricter policy")
         told["monitored"] = story.queue("monitor")
         told["rolled back"] = story.queue("rollback", what="code", reason="It is too strict.")
+        told["model back"] = story.queue("rollback", what="model", reason="The one before was better.")
         yield project, told
 
 
@@ -183,3 +184,12 @@ def test_a_rollback_of_code_makes_the_code_before_live_and_leaves_the_champion(t
     assert back.after.live == told["worse"].commit
     assert back.after.aliases == told["forbidden"].after.aliases
     assert back.after.acts[-1] == "code_rolled_back"
+
+
+def test_a_rollback_of_the_first_champion_says_that_there_is_none_before_and_changes_nothing(
+    told: dict[str, Chapter],
+) -> None:
+    back, before = told["model back"], told["rolled back"]
+    assert back.build.result == "failed"
+    assert "There is no earlier champion of prod.temperature.temperature to go back to." in back.build.log
+    assert back.after == before.after
