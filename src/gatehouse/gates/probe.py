@@ -1,4 +1,4 @@
-"""Loads, queries and serves stored models, each in a clean process of its own: `python -I -m gatehouse.gates.probe`.
+"""Loads, queries and serves stored models, each in a clean process of its own, which `pipelines.clean_process` starts.
 
 Reads JSON requests on standard input, one a line, writes the answer to the file that a request names, and says on
 standard output that it has. What a model does is reported, never raised. The server is MLflow's own, on loopback.
@@ -181,7 +181,3 @@ def _peak_memory() -> float | None:
     except ImportError:  # Windows
         return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

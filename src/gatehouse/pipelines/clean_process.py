@@ -17,6 +17,11 @@ from pathlib import Path
 from typing import IO, Any, Self, cast
 
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_PROGRAM = (
+    "import sys; given = sys.argv[1].split(__import__('os').pathsep);"
+    " sys.path[:0] = [folder for folder in given if folder and folder not in sys.path];"
+    " from gatehouse.gates.probe import main; main(sys.argv[2:])"
+)
 _SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "GIT_PYTHON_REFRESH": "quiet"}
 
 
@@ -24,8 +29,9 @@ class CleanProcess:
     """`gates.probe`, started early: it imports what it needs, which takes seconds, and waits for requests.
 
     Every request is answered in a process that has seen no other. Python is isolated (no current folder on its path, no
-    PYTHON* variables), writes no bytecode (it would lie among the model's files), and of the environment it sees only
-    what programs need to run. `flavours` are MLflow's, whose libraries are imported early as well.
+    PYTHON* variables), finds installed libraries where this process finds them, writes no bytecode (it would lie among
+    the model's files), and of the environment it sees only what programs need to run. `flavours` are MLflow's, whose
+    libraries are imported early as well.
     """
 
     def __init__(self, flavours: Sequence[str] = ()) -> None:
@@ -82,7 +88,7 @@ class CleanProcess:
     def _started(self) -> subprocess.Popen[str]:
         with self._complaints.open("w") as complaints:
             return subprocess.Popen(  # noqa: S603
-                [sys.executable, "-I", "-B", "-m", "gatehouse.gates.probe", *self._flavours],
+                [sys.executable, "-I", "-B", "-c", _PROGRAM, os.pathsep.join(_installed()), *self._flavours],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=complaints,
@@ -129,3 +135,8 @@ class CleanProcess:
         for pipe in self._pipes:
             with suppress(BrokenPipeError):
                 pipe.close()
+
+
+def _installed() -> list[str]:
+    """Folders with libraries: a workspace names some in PYTHONPATH, which an isolated process does not read."""
+    return [folder for folder in sys.path if any(Path(folder or os.devnull).glob("*.dist-info"))]
