@@ -44,9 +44,9 @@ class LightGBMClassifier:
     def search_space(self, trial: Trial) -> Options:
         """Options within bounds that keep a fit on 100,000 rows to a few seconds."""
         return {
-            "n_estimators": trial.suggest_int("n_estimators", 80, 300),
+            "n_estimators": trial.suggest_int("n_estimators", 30, 200, log=True),
             "num_leaves": trial.suggest_int("num_leaves", 7, 63, log=True),
-            "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.1, log=True),
+            "learning_rate": trial.suggest_float("learning_rate", 0.04, 0.3, log=True),
             "min_child_samples": trial.suggest_int("min_child_samples", 50, 1000, log=True),
             "feature_fraction": trial.suggest_float("feature_fraction", 0.3, 1.0),
             "lambda_l2": trial.suggest_float("lambda_l2", 0.1, 100.0, log=True),

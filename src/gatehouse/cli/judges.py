@@ -74,7 +74,8 @@ class Listener:
             return context
         tracking = context.tracking.tracking_uri
         mine = [(context.environment.catalog, context.environment.db_schema)]
-        return replace(context, registry=MlflowRegistry(tracking, server, root=context.root, writable=mine))
+        registry = MlflowRegistry(tracking, server, root=context.root, writable=mine)
+        return replace(context, open_registry=lambda: registry)
 
     def ask(self, model: str, version: str) -> None:  # noqa: ARG002 - the queue is one model's
         """See Judge."""

@@ -64,8 +64,9 @@ class Story:
             _moment(d) for d in (self._demo.first_release, self._demo.monitored, self._demo.challenged)
         )
         with clean_process(self._world.place) as process:  # it imports while this one takes data in
-            prod = self._production(first)
-            self._import_early(prod)
+            prod = self._at("prod", first)
+            self._get_ready(prod)
+            self._production(prod)
             self._development(first)
             self._staging(first)
             self._first_release(prod, process)
@@ -77,16 +78,18 @@ class Story:
         Clock(later.store, later.environment).keep(challenged)  # what is tried next begins where the story ended
         self._close(later, time.perf_counter() - begin)
 
-    def _import_early(self, context: Context) -> None:
-        """What training and pages need, while the engine computes features; whoever needs it says if it is missing."""
+    def _get_ready(self, context: Context) -> None:
+        """What training and pages need, while the engine works on tables; whoever needs it says if it is missing."""
 
-        def import_all() -> None:
+        def open_and_import() -> None:
+            with suppress(Exception):
+                context.open_tracking()
             flavours = context.policy.compliance.allowed_flavours
             for module in (*flavours, *(f"mlflow.{f}" for f in flavours), "optuna", "matplotlib.figure", "markdown_it"):
                 with suppress(Exception):
                     import_module(module)
 
-        Thread(target=import_all, daemon=True).start()
+        Thread(target=open_and_import, daemon=True).start()
 
     def _at(self, env: str, moment: datetime) -> Context:
         return self._world.context(env, moment, self._progress)
@@ -95,11 +98,9 @@ class Story:
         self._console.print()
         self._console.print(Rule(title, align="left", style="blue"))
 
-    def _production(self, moment: datetime) -> Context:
-        self._chapter(f"prod takes in everything known by {moment:%-d %B %Y}")
-        prod = self._at("prod", moment)
+    def _production(self, prod: Context) -> None:
+        self._chapter(f"prod takes in everything known by {prod.as_of:%-d %B %Y}")
         ingest(prod)
-        return prod
 
     def _development(self, moment: datetime) -> None:
         dev = self._at("dev", moment)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,8 +134,8 @@ class World:
             environment=environment,
             spark=self.spark,
             tables=platform.tables(self.spark, writable=[*mine, *mirrored]),
-            tracking=platform.tracking(environment.place, self.project.name),
-            registry=platform.registry(writable=mine),
+            open_tracking=cache(lambda: platform.tracking(environment.place, self.project.name)),
+            open_registry=cache(lambda: platform.registry(writable=mine)),
             platform=platform,
             root=platform.root,
             as_of=as_of,

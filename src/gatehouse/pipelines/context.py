@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 class Context:
     """One environment at one moment. `clock` tells the machine's time, for records.
 
-    `root` is a folder of this machine, for pages and what is fetched; on a laptop it is the lakehouse.
+    `root` is a folder of this machine, for pages and what is fetched; on a laptop it is the lakehouse. Runs and models
+    are opened when somebody asks for them: MLflow takes a second to import, and pipelines of data need none of it.
     """
 
     project: Project
@@ -42,8 +43,8 @@ class Context:
     environment: Environment
     spark: SparkSession
     tables: Tables
-    tracking: Tracking
-    registry: ModelRegistry
+    open_tracking: Callable[[], Tracking]
+    open_registry: Callable[[], ModelRegistry]
     platform: Platform
     root: Path
     as_of: datetime
@@ -67,6 +68,16 @@ class Context:
 
             return TableName(*environment.mirror, table)
         return self._named(environment, table)
+
+    @property
+    def tracking(self) -> Tracking:
+        """The runs of this environment."""
+        return self.open_tracking()
+
+    @property
+    def registry(self) -> ModelRegistry:
+        """The models of all environments, of which this one may change its own."""
+        return self.open_registry()
 
     @property
     def store(self) -> Store:
