@@ -52,10 +52,10 @@ install: ready ## The command `gatehouse` in .venv/, with exactly the locked dep
 
 test: test-unit test-integration ## The tests of two minutes, on the engine that needs no Java
 
-test-unit: ready ## Pure code and contracts
+test-unit: ready ## Pure code, and what it asks of an engine
 	@$(RUN) pytest $(PARALLEL) -m 'not slow' tests/unit
 
-test-integration: ready ## Whole pipelines on a throw-away lakehouse
+test-integration: ready ## The ports on real storage, and whole pipelines on a throw-away lakehouse
 	@$(RUN) pytest $(PARALLEL) -m 'not slow' tests/integration
 
 test-slow: ready $(if $(wildcard tests/template),full-spark $(filter .tools/%,$(DATABRICKS))) ## Simulations, year-long data, killed processes, every way through the gates, mutations
@@ -78,9 +78,9 @@ test-python-%: ready
 		echo "Python $*: SKIPPED, not found on this machine."; \
 	fi
 
-test-jvm: ready ## Unit tests that use Spark on the JVM, where there is a Java
+test-jvm: ready ## Unit tests and the contract of tables on Spark on the JVM, where there is a Java
 	@if java -version >/dev/null 2>&1; then \
-		UV_PROJECT_ENVIRONMENT=.venv-jvm $(RUN) --no-default-groups --group dev --group jvm pytest -m 'spark and not slow' --engine jvm tests/unit; \
+		UV_PROJECT_ENVIRONMENT=.venv-jvm $(RUN) --no-default-groups --group dev --group jvm pytest -m 'spark and not slow' --engine jvm tests/unit tests/integration/lakehouse; \
 	else \
 		echo "Engine jvm: SKIPPED, it needs Java 17 or 21, and no java runs here."; \
 	fi

@@ -156,7 +156,7 @@ MUTATIONS = {
         file="gatehouse/lakehouse/model_files.py",
         old="hashlib.file_digest(content, 'sha256').hexdigest()",
         new="content.name and 'f' * 64",
-        tests=("tests/unit/lakehouse/test_registry_contract.py::test_any_change_of_the_files_changes_the_digest",),
+        tests=("tests/integration/lakehouse/test_registry_contract.py::test_any_change_of_the_files_changes_the_digest",),
     ),
     "the alias is scored, not the version under test": Mutation(
         entry=6,
@@ -315,7 +315,7 @@ MUTATIONS = {
         old="    if holder == wanted:\n        return\n",
         new="    return\n",
         tests=(
-            "tests/unit/lakehouse/test_registry_contract.py"
+            "tests/integration/lakehouse/test_registry_contract.py"
             "::test_of_eight_that_promote_at_once_one_wins_and_the_others_learn_who",
         ),
     ),
