@@ -238,6 +238,7 @@ def test_where_there_is_no_git_the_file_of_the_deployment_says_the_same(
     use_case: Path, git: Callable[..., str], tmp_path: Path
 ) -> None:
     root = use_case.parent
+    (root / "pyproject.toml").touch()
     (root / "conf").mkdir()
     (root / "conf" / "environments.yml").write_text(f"project: {use_case.name}:PROJECT\n")
     commits = []
