@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests.template.harness.bundle import ROOT
 from tests.template.harness.repository import Author
+from tests.template.harness.runtime_python import RUNTIME, find_python, find_uv
 
 from gatehouse.code_version import authors, checked_out_aside, code_version
 from gatehouse.databricks.build import build, code_of
@@ -22,16 +23,13 @@ from gatehouse.errors import ConfigurationError, PlatformError, StateError
 
 BUILT_FROM = ("pyproject.toml", "uv.lock", "README.md", "LICENSE", "conf", "src")
 NEEDS_NO_SPARK = ("pyspark", "pyspark-client", "pysail", "databricks-connect", "delta-spark")
-RUNTIME = {"python": "3.12", "spark": "pyspark-client==4.1.*", "mlflow": "mlflow==3.8.1"}
-"""Databricks Runtime 18 LTS, and version 5 of the serverless environment."""
 ADA, BOB = Author("Ada", "ada@example.org"), Author("Bob", "bob@example.org")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def uv() -> Iterator[str]:
     """uv, which `make` has at hand."""
-    places = [os.environ.get("UV"), shutil.which("uv"), *map(str, ROOT.glob(".tools/uv-*/bin/uv"))]
-    program = next(filter(None, places), None)
+    program = find_uv()
     if program is None:
         pytest.skip("uv was not found: run make test-template")
     with pytest.MonkeyPatch.context() as patch:
@@ -214,18 +212,10 @@ def test_where_there_is_no_git_or_no_uv_or_no_conf_it_says_what_to_do(
 @pytest.fixture(scope="module")
 def python(uv: str) -> Path:
     """The runtime's Python, on this machine."""
-    places = [os.environ["PATH"], *map(str, Path.home().glob(f".pyenv/versions/{RUNTIME['python']}.*/bin"))]
-    environment = {**os.environ, "PATH": os.pathsep.join(places), "UV_PYTHON_DOWNLOADS": "never"}
-    found = subprocess.run(
-        [uv, "python", "find", "--no-project", RUNTIME["python"]],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if found.returncode:
+    found = find_python(uv)
+    if found is None:
         pytest.skip(f"Python {RUNTIME['python']}, which the runtime has, was not found on this machine")
-    return Path(found.stdout.strip())
+    return found
 
 
 def clean(folder: Path, uv: str, python: Path, *requirements: str) -> Path:

@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from tests.template.harness.databricks_cli import databricks_cli
 from tests.template.harness.road import APPROVER, Road, road
+from tests.template.harness.runtime_python import RUNTIME, runtime_python
 from tests.template.harness.spark.server import spark_server_or_skip
 from tests.template.harness.spark.sessions import session
 
@@ -44,6 +45,9 @@ def test_a_candidate_becomes_the_champion_of_a_workspace_and_goes_back(ready: Ro
 
     judged = ready.said("release", "--as-of", SPRING)
     assert (judged["verdict"], judged["version"]) == ("promote", "1")
+    if runtime_python() is not None:
+        trained = ready.workspace.folder("/Models/prod/little/little/1") / "python_env.yaml"
+        assert f"python: {RUNTIME['python']}." in trained.read_text("utf-8")
     assert "may not be promoted" in ready.gatehouse("promote", "1", code=10)
     ready.gatehouse("approve", "1", "--reason", "The first one.", "--as", "bob@example.org")
     ready.gatehouse("promote", "1")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.template.harness.databricks_cli import databricks_cli
+from tests.template.harness.runtime_python import runtime_python
 from tests.template.harness.spark.server import SparkServer
 from tests.template.harness.workspace import ADMIN, Runtime, Workspace
 
@@ -112,8 +113,10 @@ def road(folder: Path, mlflow_database: Path) -> Iterator[Road]:
     project = folder / "project"
     _project(project)
     volumes = folder / "databricks" / "workspace" / "lake" / "dbfs" / "Volumes"
-    with SparkServer(("dev", *ENVIRONMENTS), folder=folder / "spark", volumes=volumes) as spark:
-        runtime = Runtime(python=sys.executable, variables={"SPARK_REMOTE": spark.remote})
+    python = str(runtime_python() or sys.executable)
+    with SparkServer(("dev", *ENVIRONMENTS), folder=folder / "spark", volumes=volumes, python=python) as spark:
+        compiling = {"PYTHONDONTWRITEBYTECODE": ""}  # what tasks import is compiled once, and not by each
+        runtime = Runtime(python=python, variables={"SPARK_REMOTE": spark.remote, **compiling})
         with Workspace(folder / "databricks", mlflow_database=mlflow_database, runtime=runtime) as workspace:
             workspace.on_schema(_into_spark(spark))
             principals = {env: workspace.add_service_principal(f"{NAME}-{env}") for env in ENVIRONMENTS}

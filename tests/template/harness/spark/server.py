@@ -147,12 +147,15 @@ class SparkServer:
     def _environment(self, home: Path) -> dict[str, str]:
         hidden = ("SPARK_", "PYSPARK_", "DATABRICKS_")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(hidden)}
+        modules = (
+            sys.path if self._python == sys.executable else [str(_ROOT / "src")]
+        )  # another has libraries of its own
         return {
             **kept,
             "SPARK_HOME": str(home),
             "SPARK_LOCAL_IP": "127.0.0.1",
             "PYSPARK_PYTHON": self._python,
-            "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, sys.path)]),
+            "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, modules)]),
             "TZ": "UTC",
         }
 
