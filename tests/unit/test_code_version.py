@@ -99,7 +99,6 @@ def test_a_use_case_in_one_file_is_that_file_alone(tmp_path: Path, monkeypatch: 
 PLUMBING = {
     "gatehouse.errors",
     "gatehouse.evaluation.arrow_columns",  # drift: what monitoring compares with
-    "gatehouse.evaluation.divergence",
     "gatehouse.evaluation.drift",
     "gatehouse.evaluation.one_pass",
     "gatehouse.lakehouse.audit",

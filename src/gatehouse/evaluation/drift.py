@@ -1,7 +1,7 @@
 """How far columns have moved from what a model was trained on. One pass; the bins were fixed in training.
 
 Numeric columns are counted in bins of equal frequency in training, categorical ones by level; missing values
-are a bin of their own. The population stability index (PSI) and the Jensen-Shannon distance compare counts.
+are a bin of their own. The population stability index (PSI) compares counts.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gatehouse.errors import EvaluationError
 from gatehouse.evaluation.arrow_columns import MISSING, coded, is_number, numbers
-from gatehouse.evaluation.divergence import jensen_shannon_distance, population_stability_index
 from gatehouse.evaluation.one_pass import Record, arrow_table, in_order, sum_over_rows
 
 if TYPE_CHECKING:
@@ -59,17 +58,13 @@ class ColumnReference:
     unit_counts: tuple[tuple[int, ...], ...] = ()
 
     @property
-    def bins(self) -> tuple[str, ...]:
-        """What each count is of, for people."""
-        if self.kind is Kind.CATEGORICAL:
-            return (*self.levels, OTHER, MISSING)
-        lower = [f"{e:.6g} to " for e in self.edges]
-        between = [low + f"{e:.6g}" for low, e in zip(lower, self.edges[1:], strict=False)]
-        return (f"up to {self.edges[0]:.6g}", *between, f"above {self.edges[-1]:.6g}", MISSING)
+    def width(self) -> int:
+        """How many counts there are: a bin more than edges, or all other levels, and missing values."""
+        return len(self.edges or self.levels) + 2
 
     def places(self, column: pa.Array) -> NDArray[np.intp]:
         """Each value's place in the counts."""
-        missing = len(self.bins) - 1
+        missing = self.width - 1
         if self.kind is Kind.CATEGORICAL:
             known = {level: i for i, level in enumerate((*self.levels, OTHER, MISSING))}
             texts, codes = coded(column)
@@ -129,30 +124,20 @@ class ColumnDrift:
 
     Attributes:
         column: Its name.
-        kind: How it was counted.
         rows: Rows measured.
-        missing_rate: Share of rows without a value, and in `reference_missing_rate` the share in training.
+        missing_rate: Share of rows without a value.
         psi: Population stability index, 0 for equal shares and without upper limit. 0.1 and 0.25 are the
             usual signs of some and of much change. Empty bins count half a row.
-        js_distance: Jensen-Shannon distance to base 2, from 0 to 1.
         usual_psi: What 95 % of ordinary windows stay below: windows of as many units, cut from training.
-        bins: What the counts are of, missing values last.
-        counts: Rows by bin, and in `reference_counts` those of training.
 
     None where it could not be measured: no rows, or (usual_psi) no units or too few of them.
     """
 
     column: str
-    kind: Kind
     rows: int
     missing_rate: float | None
-    reference_missing_rate: float | None
     psi: float | None
-    js_distance: float | None
     usual_psi: float | None
-    bins: tuple[str, ...]
-    counts: tuple[int, ...]
-    reference_counts: tuple[int, ...]
 
 
 def reference(frame: DataFrame | pd.DataFrame, columns: Sequence[str], *, unit: str | None = None) -> DriftReference:
@@ -265,7 +250,7 @@ def _count(
     records = sum_over_rows(frame, read, partial(_count_batches, tuple(columns), unit))
     units = in_order({u for _, _, u in records})
     tables = [
-        np.array([records[i, "", u].counts for u in units], dtype=np.int64).reshape(len(units), len(c.bins))
+        np.array([records[i, "", u].counts for u in units], dtype=np.int64).reshape(len(units), c.width)
         for i, c in enumerate(columns)
     ]
     return tables, units, int(tables[0].sum())
@@ -278,9 +263,8 @@ def _count_batches(
     for batch in batches:
         units, codes = coded(batch.column(unit)) if unit else ([""], np.zeros(len(batch), dtype=np.intp))
         for i, column in enumerate(columns):
-            width = len(column.bins)
-            places = codes * width + column.places(batch.column(column.name))
-            counts = np.bincount(places, minlength=len(units) * width).reshape(len(units), width)
+            places = codes * column.width + column.places(batch.column(column.name))
+            counts = np.bincount(places, minlength=len(units) * column.width).reshape(len(units), column.width)
             for u, of_unit in zip(units, counts, strict=True):
                 found[i, u] = found.get((i, u), 0) + of_unit
     for (i, u), counts in found.items():
@@ -288,20 +272,26 @@ def _count_batches(
 
 
 def _drift(column: ColumnReference, counts: Counts, rows: int, window: int) -> ColumnDrift:
-    trained = np.array(column.counts)
     return ColumnDrift(
         column=column.name,
-        kind=column.kind,
         rows=rows,
         missing_rate=float(counts[-1] / rows) if rows else None,
-        reference_missing_rate=float(trained[-1] / trained.sum()),
-        psi=float(population_stability_index(trained, counts)) if rows else None,
-        js_distance=float(jensen_shannon_distance(trained, counts)) if rows else None,
+        psi=float(population_stability_index(column.counts, counts)) if rows else None,
         usual_psi=_usual(np.array(column.unit_counts), window),
-        bins=column.bins,
-        counts=tuple(counts.tolist()),
-        reference_counts=column.counts,
     )
+
+
+def population_stability_index(expected: ArrayLike, actual: ArrayLike) -> NDArray[np.float64]:
+    """Sum over bins (the last axis) of (q - p) ln(q / p), p and q the shares of the counts; 0 if they are equal.
+
+    Each bin gets half a row more, or an empty one would make the index infinite.
+    """
+    p, q = _shares(np.asarray(expected) + 0.5), _shares(np.asarray(actual) + 0.5)
+    return np.asarray(((q - p) * np.log(q / p)).sum(axis=-1))
+
+
+def _shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(counts / counts.sum(axis=-1, keepdims=True))
 
 
 def _usual(unit_counts: Counts, window: int) -> float | None:

@@ -49,15 +49,11 @@ def score_bins(probability: FloatArray) -> NDArray[np.intp]:
     return bins
 
 
-def bin_logits() -> FloatArray:
-    """The logit in the middle of each bin, shape (1024,), increasing."""
-    squashed = ((np.arange(BINS) + 0.5) / (BINS / 2) - 1.0) * _REACH
-    return np.asarray(squashed / (1.0 - np.abs(squashed) / _BEND))
-
-
 def bin_scores() -> FloatArray:
-    """The probability in the middle of each bin."""
-    return np.asarray(1.0 / (1.0 + np.exp(-bin_logits())))
+    """The probability in the middle of each bin, shape (1024,), increasing."""
+    squashed = ((np.arange(BINS) + 0.5) / (BINS / 2) - 1.0) * _REACH
+    logits = squashed / (1.0 - np.abs(squashed) / _BEND)
+    return np.asarray(1.0 / (1.0 + np.exp(-logits)))
 
 
 def equal_groups(rows: FloatArray, groups: int) -> NDArray[np.intp]:

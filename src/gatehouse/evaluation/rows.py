@@ -59,14 +59,14 @@ class Layout:
     def measure_count(self) -> int:
         """How many things are summed over rows."""
         count = len(self.contenders)
-        return 2 + count + 2 * count * len(self.ratios) + len(self.ordered_pairs) + len(self.pairs)
+        return 2 + 2 * count * len(self.ratios) + len(self.ordered_pairs) + len(self.pairs)
 
     def measures(self, rows: Rows) -> Iterator[FloatArray]:
         """One array per thing to sum over rows. `sums` names the totals, in this order."""
         y, predictions = rows.y, rows.predictions
         flat = self.task is not Task.MULTICLASS
         one = np.ones(len(y))
-        yield from (one, y, *(p if flat else 0.0 * one for p in predictions))
+        yield from (one, y)
         for p in predictions:
             yield from (_per_row(ratio, ratio.numerator, y, p) for ratio in self.ratios)
         for p in predictions:
@@ -81,8 +81,8 @@ class Layout:
         """Totals of the measures on the last axis, taken apart."""
         count, ratios = len(self.contenders), len(self.ratios)
         cells = totals.shape[:-1]
-        ends = np.cumsum([1, 1, count, count * ratios, count * ratios, len(self.ordered_pairs)])
-        rows, labels, predictions, numerators, denominators, flips, apart = np.split(totals, ends, axis=-1)
+        ends = np.cumsum([1, 1, count * ratios, count * ratios, len(self.ordered_pairs)])
+        rows, labels, numerators, denominators, flips, apart = np.split(totals, ends, axis=-1)
         flip_table, apart_table = np.zeros((2, *cells, count, count))
         for place, (i, j) in enumerate(self.ordered_pairs):
             flip_table[..., i, j] = flips[..., place]
@@ -91,7 +91,6 @@ class Layout:
         return Sums(
             rows=rows[..., 0].astype(np.int64),
             labels=labels[..., 0],
-            predictions=predictions,
             numerators=numerators.reshape(*cells, count, ratios),
             denominators=denominators.reshape(*cells, count, ratios),
             flips=flip_table.astype(np.int64),
@@ -113,7 +112,6 @@ class Sums:
 
     rows: NDArray[np.int64]  # (S, U)
     labels: FloatArray  # (S, U)
-    predictions: FloatArray  # (S, U, C); zero in multiclass tasks
     numerators: FloatArray  # (S, U, C, R)
     denominators: FloatArray  # (S, U, C, R)
     flips: NDArray[np.int64]  # (S, U, C, C): rows where the first is right and the second wrong

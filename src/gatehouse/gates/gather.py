@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gatehouse.evaluation.calibration import calibration
+from gatehouse.evaluation.calibration import calibration_error
 from gatehouse.evaluation.comparison import Comparison, compare, compare_with_threshold
 from gatehouse.evaluation.measurement import Unmeasured, Value
 from gatehouse.evaluation.metrics import Metric, Task
@@ -128,10 +128,10 @@ def _reading(found: Value | Unmeasured, *, applies: bool) -> Reading:
 
 
 def _calibration_error(statistics: UnitStatistics, contender: str) -> Reading:
-    found = calibration(statistics, _WHOLE, contender)
+    found = calibration_error(statistics, _WHOLE, contender)
     if isinstance(found, Unmeasured):
         return Reading(value=None, missing=found.reason, applies=statistics.task is Task.BINARY)
-    return Reading(value=found.expected_error, rows=found.rows)
+    return Reading(value=found.value, rows=found.rows)
 
 
 def _comparisons(statistics: UnitStatistics, question: Question) -> tuple[Comparison | Unmeasured, ...]:

@@ -57,30 +57,18 @@ def test_a_regression_without_tolerance_has_no_flips_and_says_why() -> None:
 def test_equal_scores_have_not_shifted() -> None:
     scores = np.random.default_rng(1).random(500)
     found = statistics(np.arange(500) % 2, scores, scores)
-    assert score_shift(found, SliceKey(), old="old", new="new") == ScoreShift(
-        mean_absolute=0.0, mean=0.0, psi=0.0, js_distance=0.0, rows=500
-    )
+    assert score_shift(found, SliceKey(), old="old", new="new") == ScoreShift(mean_absolute=0.0, rows=500)
 
 
-def test_a_shift_has_size_direction_and_shape() -> None:
-    old = np.random.default_rng(1).uniform(0.1, 0.5, 5_000)
-    found = score_shift(statistics(np.arange(5_000) % 2, old, old + 0.1), SliceKey(), old="old", new="new")
-    assert found.mean_absolute == pytest.approx(0.1)
-    assert found.mean == pytest.approx(0.1)
-    assert found.psi is not None
-    assert found.psi > 0.25
-    assert found.js_distance is not None
-    assert 0.2 < found.js_distance < 1.0
+def test_shifts_in_opposite_directions_do_not_cancel_out() -> None:
+    found = statistics([0, 1] * 5, [0.5] * 10, [0.4, 0.6] * 5)
+    assert score_shift(found, SliceKey(), old="old", new="new") == ScoreShift(mean_absolute=near(0.1), rows=10)
 
 
 def test_a_regression_shifts_in_its_own_unit_and_classes_by_probability_moved() -> None:
     amounts = statistics([1.0] * 5, [2.0] * 5, [5.0, 5.0, 5.0, 5.0, -1.0], MAE, task=Task.REGRESSION)
-    assert score_shift(amounts, SliceKey(), old="old", new="new") == ScoreShift(
-        mean_absolute=3.0, mean=near(1.8), psi=None, js_distance=None, rows=5
-    )
+    assert score_shift(amounts, SliceKey(), old="old", new="new") == ScoreShift(mean_absolute=3.0, rows=5)
     kinds = statistics(
         [0, 1, 2, 0, 1], [[0.5, 0.3, 0.2]] * 5, [[0.3, 0.3, 0.4]] * 5, ACCURACY, task=Task.MULTICLASS, classes=3
     )
-    assert score_shift(kinds, SliceKey(), old="old", new="new") == ScoreShift(
-        mean_absolute=near(0.2), mean=None, psi=None, js_distance=None, rows=5
-    )
+    assert score_shift(kinds, SliceKey(), old="old", new="new") == ScoreShift(mean_absolute=near(0.2), rows=5)
