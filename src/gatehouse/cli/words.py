@@ -32,13 +32,13 @@ def show_verdict(console: Console, verdict: Verdict, *, every: bool) -> None:
     """The outcome and what decided it, with what to do next; with `every`, all findings."""
     mark, style = _STYLE[verdict.outcome]
     console.print(Text(f"{mark} {verdict.outcome}", style=style))
-    _show_findings(console, verdict.findings, every=every, indent=2)
+    _show_findings(console, verdict.findings, every=every)
 
 
-def show_record(console: Console, record: DecisionRecord, digest: str, *, every: bool = False) -> None:
-    """What was judged, against whom, and how each gate turned out; with `every`, by every finding."""
+def show_record(console: Console, record: DecisionRecord, digest: str) -> None:
+    """What was judged, against whom, and how each gate turned out."""
     _show_head(console, record)
-    _show_gates(console, gates_of(record.judged.findings), every=every)
+    _show_gates(console, gates_of(record.judged.findings), every=False)
     _dim(console, f"record {digest[:12]}, stands until {record.expires_at:%Y-%m-%d %H:%M} UTC")
 
 
@@ -93,25 +93,25 @@ def _show_gates(console: Console, gates: Iterable[Gate], *, every: bool) -> None
         mark, style = _STYLE[gate.verdict.outcome]
         rules = f"{gate.passed} of {count(gate.rules, 'rule')}"
         console.print(Text.assemble((f"{mark} ", style), (f"{gate.name:<11}", "bold"), rules))
-        _show_findings(console, gate.verdict.findings, every=every, indent=2)
+        _show_findings(console, gate.verdict.findings, every=every)
 
 
-def _show_findings(console: Console, findings: Iterable[Finding], *, every: bool, indent: int) -> None:
+def _show_findings(console: Console, findings: Iterable[Finding], *, every: bool) -> None:
     """Those that keep a gate closed first. Of the others, without `every`, the one that tells the most."""
     closed = [f for f in findings if not f.informative and f.outcome is not Outcome.PROMOTE]
     others = [f for f in findings if f not in closed]
     if not every:
         others = [f for f in others if f.rule.startswith(_SHOWN_ANYWAY) and not f.informative and not closed]
     for finding in (*closed, *others):
-        _show_finding(console, finding, indent)
+        _show_finding(console, finding)
 
 
-def _show_finding(console: Console, finding: Finding, indent: int) -> None:
+def _show_finding(console: Console, finding: Finding) -> None:
     mark, style = ("i", "dim") if finding.informative else _STYLE[finding.outcome]
     said = Text.assemble((f"{finding.rule}: ", "bold"), finding.reason)
-    _block(console, said, indent, before=Text(f"{mark} ", style=style))
+    _block(console, said, 2, before=Text(f"{mark} ", style=style))
     if finding.next_step:
-        _block(console, Text(f"Next: {finding.next_step}", style="cyan"), indent + 2)
+        _block(console, Text(f"Next: {finding.next_step}", style="cyan"), 4)
 
 
 def _show_contrasts(console: Console, decision: Decision, contrasts: Iterable[Contrast]) -> None:

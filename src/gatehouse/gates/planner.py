@@ -8,7 +8,6 @@ thumb, so a plan made from the baseline usually asks for too many units, seldom 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,7 +19,7 @@ from gatehouse.gates.decision import POWER
 from gatehouse.gates.measured import NotMeasured, measured
 from gatehouse.gates.phrases import count, percent
 
-POWERS = (0.5, 0.8, 0.9, 0.95)
+POWERS = (0.5, 0.8, 0.9, 0.95)  # columns of the table
 _STEPS = (0.5, 1.0, 1.5, 2.0, 3.0)  # margins of the table, as multiples of the one that was asked for
 
 
@@ -75,8 +74,6 @@ def plan(
     margin: float,
     unit: str,
     error_rate: float = 0.05,
-    power: float = POWER,
-    powers: Sequence[float] = POWERS,
 ) -> Plan:
     """The units that decide between a true difference of nothing and one of `margin`, whichever is demanded.
 
@@ -87,8 +84,6 @@ def plan(
         margin: In the metric's unit, above 0.
         unit: The project's unit, in the singular.
         error_rate: Of the test.
-        power: The chance of a verdict.
-        powers: Columns of the table.
 
     Raises:
         EvaluationError: The margin is not a positive number, or the comparison says nothing about the spread.
@@ -109,16 +104,16 @@ def plan(
         slice=comparison.slice,
         unit=unit,
         margin=margin,
-        power=power,
+        power=POWER,
         error_rate=error_rate,
-        units=units(margin, power),
+        units=units(margin, POWER),
         basis_units=spread.units,
         chance=spread.power(0.0, margin=margin, error_rate=error_rate),
-        detectable=spread.detectable(power=power, error_rate=error_rate),
+        detectable=spread.detectable(power=POWER, error_rate=error_rate),
         table=tuple(
             PlanRow(margin=step * margin, power=chance, units=units(step * margin, chance))
             for step in _STEPS
-            for chance in powers
+            for chance in POWERS
         ),
     )
 

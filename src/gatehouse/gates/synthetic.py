@@ -24,7 +24,6 @@ from gatehouse.gates.policy import Mode, Policy
 
 PRIMARY = "primary_metric"
 REQUIRED = ("group=a", "group=b", "group=c")
-TINY = ("group=tiny",)
 
 _START = datetime(2013, 1, 1, tzinfo=UTC)
 _MIDDLE = _START + timedelta(days=90)

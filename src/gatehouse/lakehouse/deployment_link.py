@@ -7,16 +7,14 @@ from typing import Any
 from gatehouse.lakehouse.mlflow_errors import says_no_model, told
 from gatehouse.lakehouse.mlflow_globals import import_mlflow
 
-_UNITY = "databricks-uc"
 
-
-def linked_job(model: str, *, registry_uri: str = _UNITY) -> str | None:
+def linked_job(model: str) -> str | None:
     """The id of the job that is linked to the model; None: none is, or there is no such model yet."""
     from mlflow.exceptions import MlflowException
 
     with told(f"asking which deployment job {model} has"):
         try:
-            found = _client(registry_uri).get_registered_model(model)
+            found = _client().get_registered_model(model)
         except MlflowException as error:
             if says_no_model(error, model):
                 return None
@@ -24,13 +22,13 @@ def linked_job(model: str, *, registry_uri: str = _UNITY) -> str | None:
     return str(found.deployment_job_id) if found.deployment_job_id else None
 
 
-def link_job(model: str, job_id: str | None, *, registry_uri: str = _UNITY) -> None:
+def link_job(model: str, job_id: str | None) -> None:
     """Have the model, made if it is not there, start this job on each new version; None: no job any more."""
     from mlflow.exceptions import MlflowException
 
     doing = f"linking job {job_id} to {model}" if job_id else f"unlinking the deployment job of {model}"
     with told(doing):
-        client = _client(registry_uri)
+        client = _client()
         if job_id:
             try:
                 client.create_registered_model(model)
@@ -40,5 +38,5 @@ def link_job(model: str, job_id: str | None, *, registry_uri: str = _UNITY) -> N
         client.update_registered_model(model, deployment_job_id=job_id or "")
 
 
-def _client(registry_uri: str) -> Any:
-    return import_mlflow().MlflowClient(tracking_uri="databricks", registry_uri=registry_uri)
+def _client() -> Any:
+    return import_mlflow().MlflowClient(tracking_uri="databricks", registry_uri="databricks-uc")

@@ -48,14 +48,11 @@ class Checked:
     quarantined: DataFrame
 
 
-def check(
-    frame: DataFrame, expectations: Sequence[Expectation], *, table: str = "", keys: Sequence[str] = ()
-) -> Checked:
+def check(frame: DataFrame, expectations: Sequence[Expectation], *, table: str = "") -> Checked:
     """Count violations and part the rows. A condition that is null counts as satisfied.
 
     Args:
         table: Name for messages and counts.
-        keys: Columns that tell a row apart in messages; all columns if none are given.
 
     Raises:
         ConfigurationError: a condition does not parse or names an unknown column.
@@ -63,7 +60,7 @@ def check(
     """
     _refuse_wrong_types(frame, expectations, table)
     counts = _count(frame, expectations, table)
-    _refuse_failures(frame, expectations, counts, keys)
+    _refuse_failures(frame, expectations, counts)
     quarantining = [e for e in expectations if e.action is Action.QUARANTINE]
     if not quarantining:
         nothing = F.array().cast("array<string>")
@@ -155,19 +152,14 @@ def _count(frame: DataFrame, expectations: Sequence[Expectation], table: str) ->
     )
 
 
-def _refuse_failures(
-    frame: DataFrame,
-    expectations: Sequence[Expectation],
-    counts: Sequence[ExpectationCount],
-    keys: Sequence[str],
-) -> None:
+def _refuse_failures(frame: DataFrame, expectations: Sequence[Expectation], counts: Sequence[ExpectationCount]) -> None:
     failed = {c.name: c for c in counts if c.action is Action.FAIL and c.violations}
     if not failed:
         return
     found = []
     for expectation in (e for e in expectations if e.name in failed):
         count = failed[expectation.name]
-        shown = frame.where(_violation(expectation)).select(*(keys or frame.columns)).limit(_EXAMPLES)
+        shown = frame.where(_violation(expectation)).limit(_EXAMPLES)
         examples = "; ".join(", ".join(f"{k}={v}" for k, v in row.asDict().items()) for row in shown.collect())
         found.append(
             f"{expectation.name} ({expectation.condition}): {count.violations} of {count.rows_checked} rows, "

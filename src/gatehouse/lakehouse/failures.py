@@ -69,10 +69,9 @@ def translated(doing: str) -> Iterator[None]:
         raise found from error
 
 
-def first_line(error: BaseException, *, containing: str = "") -> str:
+def first_line(error: BaseException) -> str:
     """The line of an engine's message that a person reads: without the stack trace that the JVM adds."""
-    text = str(error).strip() or type(error).__name__
-    return next((line.strip() for line in text.splitlines() if containing in line), text.splitlines()[0])
+    return (str(error).strip() or type(error).__name__).splitlines()[0].strip()
 
 
 def _meaning(error: Exception, doing: str) -> GatehouseError | None:

@@ -37,7 +37,7 @@ class Run:
         with told(f"logging parameters of {self.name}"):
             self._client.log_batch(self.run_id, params=[Param(k, str(v)) for k, v in params.items()])
 
-    def log_metrics(self, metrics: Mapping[str, float], *, step: int = 0) -> None:
+    def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Metrics, in their own units. NaN says "not measurable"; infinity is an EvaluationError."""
         from mlflow.entities import Metric
         from mlflow.utils.time import get_current_time_millis
@@ -51,7 +51,7 @@ class Run:
             )
         now = get_current_time_millis()  # type: ignore[no-untyped-call]
         with told(f"logging metrics of {self.name}"):
-            self._client.log_batch(self.run_id, metrics=[Metric(k, float(v), now, step) for k, v in metrics.items()])
+            self._client.log_batch(self.run_id, metrics=[Metric(k, float(v), now, 0) for k, v in metrics.items()])
 
     def log_text(self, text: str, path: str) -> None:
         """An artefact of that relative path."""

@@ -14,7 +14,7 @@ from gatehouse.settings import Environment, EnvironmentsFile
 from gatehouse.setup import roles
 from gatehouse.setup.answers import SetupFile
 from gatehouse.setup.repository import repository
-from gatehouse.setup.resources import Existing, Kind, Part, Resource, Unseen
+from gatehouse.setup.resources import Existing, Kind, Resource, Unseen
 from gatehouse.setup.roles import Grant, Objects, Securable
 from gatehouse.setup.tags import ANY, ASSIGNER, rule_set
 
@@ -66,11 +66,6 @@ def desired(file: EnvironmentsFile, answers: SetupFile, known: Known) -> tuple[R
             remedy="Give the Project a name of letters, digits, _ and -.",
         )
     return (*_account(file, answers, known), *_metastore(file, answers, known), *repository(file, answers, known))
-
-
-def part_of(resources: tuple[Resource, ...], part: Part) -> tuple[Resource, ...]:
-    """Those of one administrator."""
-    return tuple(resource for resource in resources if resource.part is part)
 
 
 def _account(file: EnvironmentsFile, answers: SetupFile, known: Known) -> Iterator[Resource]:

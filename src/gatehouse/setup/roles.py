@@ -1,4 +1,4 @@
-"""Who may do what in Unity Catalog: one table, and what follows from it through inheritance. Pure.
+"""Who may do what in Unity Catalog: one table. Pure.
 
 On a catalog, only what opens the way to its schemas: a catalog may be shared with others. On a schema, what holds for
 everything in it. On single tables, volumes and models, what must not hold for their neighbours.
@@ -218,23 +218,3 @@ def _merged(rows: Iterable[Grant]) -> tuple[Grant, ...]:
             later=row.later,
         )
     return tuple(found.values())
-
-
-def effective(rows: Iterable[Grant], principal: str, securable: Securable, name: str) -> frozenset[str]:
-    """What a principal holds on an object through itself, its schema and its catalog.
-
-    Without USE CATALOG and USE SCHEMA on the way, nothing further down can be used, and nothing is returned.
-    """
-    parts = name.split(".")
-    above = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
-    held: Mapping[str, frozenset[str]] = {
-        row.name: row.privileges
-        for row in rows
-        if row.principal == principal
-        and row.name in above
-        and (row.name != name or row.securable is securable)
-        and (row.name == name or row.securable in (Securable.CATALOG, Securable.SCHEMA))
-    }
-    every: frozenset[str] = frozenset().union(*held.values()) if held else frozenset()
-    needed = {"USE_CATALOG"} | ({"USE_SCHEMA"} if len(parts) > 1 else set())
-    return every if needed <= every else frozenset()

@@ -91,10 +91,10 @@ def test_no_rows_are_checked_and_counted_as_none(spark: SparkSession) -> None:
     assert checked.good.count() == checked.quarantined.count() == 0
 
 
-def test_rows_that_must_not_be_there_fail_with_their_number_and_up_to_three_keys(spark: SparkSession) -> None:
+def test_rows_that_must_not_be_there_fail_with_their_number_and_up_to_three_of_them(spark: SparkSession) -> None:
     rows = spark.createDataFrame([(i, None) for i in range(5)] + [(9, 1.0)], COLUMNS)
     with pytest.raises(ExpectationFailed) as raised:
-        check(rows, [POSITIVE, KNOWN], table="readings", keys=["id"])
+        check(rows, [POSITIVE, KNOWN], table="readings")
     message = str(raised.value)
     assert "readings violate known (value is not null): 5 of 6 rows, such as id=" in message
     assert message.count("id=") == 3

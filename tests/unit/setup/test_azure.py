@@ -17,7 +17,7 @@ from gatehouse.ci.remote import remote_of
 from gatehouse.progress import Silent
 from gatehouse.setup.answers import SetupFile
 from gatehouse.setup.azure import LOCK_CHECK
-from gatehouse.setup.desired import Identity, Known, Subject, desired, part_of
+from gatehouse.setup.desired import Identity, Known, Subject, desired
 from gatehouse.setup.record import Record
 from gatehouse.setup.resources import Action, Part
 from gatehouse.setup.roles import Objects
@@ -145,8 +145,8 @@ def test_without_approvers_there_is_no_check_that_asks_nobody(session: Session, 
 def test_a_token_names_organisation_project_and_pipeline(session: Session) -> None:
     [release, monitor, rollback] = [
         r
-        for r in part_of(session.wanted(), Part.ACCOUNT)
-        if "parcels-prod" in r.at.get("principal", "") and r.at.get("policy")
+        for r in session.wanted()
+        if r.part is Part.ACCOUNT and "parcels-prod" in r.at.get("principal", "") and r.at.get("policy")
     ]
 
     assert rollback.wants["subject"] == "p://octo/flight parcels/rollback"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
 
 from gatehouse.settings import EnvironmentsFile
-from gatehouse.setup.roles import Grant, Objects, Securable, acts_as, effective, grants, principals
+from gatehouse.setup.roles import Grant, Objects, Securable, acts_as, grants, principals
 
 OBJECTS = Objects(model="parcels", audit="audit_log", results=("pipeline_runs", "monitoring_metrics"))
 PLACES = {
@@ -52,6 +53,26 @@ def environments(source: str = "live", **prod: Any) -> EnvironmentsFile:
 
 def table(source: str = "live") -> tuple[Grant, ...]:
     return grants("parcels", environments(source), OBJECTS)
+
+
+def effective(rows: Iterable[Grant], principal: str, securable: Securable, name: str) -> frozenset[str]:
+    """What a principal holds on an object through itself, its schema and its catalog.
+
+    Without USE CATALOG and USE SCHEMA on the way, nothing further down can be used, and nothing is returned.
+    """
+    parts = name.split(".")
+    above = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
+    held: Mapping[str, frozenset[str]] = {
+        row.name: row.privileges
+        for row in rows
+        if row.principal == principal
+        and row.name in above
+        and (row.name != name or row.securable is securable)
+        and (row.name == name or row.securable in (Securable.CATALOG, Securable.SCHEMA))
+    }
+    every: frozenset[str] = frozenset().union(*held.values()) if held else frozenset()
+    needed = {"USE_CATALOG"} | ({"USE_SCHEMA"} if len(parts) > 1 else set())
+    return every if needed <= every else frozenset()
 
 
 def may(rows: tuple[Grant, ...], who: str, env: str, thing: str) -> set[str]:
