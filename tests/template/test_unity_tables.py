@@ -9,11 +9,11 @@ from types import FunctionType
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.integration.lakehouse import test_tables_contract as contract
+from tests.integration.lakehouse.test_tables_contract import NAME, READINGS, assert_rows, at, frame, port
 from tests.integration.pipelines.conftest import Lakehouse, Raw, open_lakehouse, raw, weather
 from tests.template.harness.spark.server import SparkServer
 from tests.template.harness.spark.sessions import session
-from tests.integration.lakehouse import test_tables_contract as contract
-from tests.integration.lakehouse.test_tables_contract import NAME, READINGS, assert_rows, at, frame, port
 
 from gatehouse.errors import AccessDenied, StateError, TableNotFound
 from gatehouse.lakehouse.table_types import TableName

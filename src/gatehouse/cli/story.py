@@ -70,6 +70,7 @@ class Story:
             self._development(first)
             self._staging(first)
             self._first_release(prod, process)
+            self._demand_champion(prod)
             self._spring(self._at("prod", monitored))
             later = self._at("prod", challenged)
             challenger = self._challenger(later, process)
@@ -127,6 +128,14 @@ class Story:
         if judged.verdict.opens:
             self._try_own_approval(prod, judged)
             self._approve_and_promote(prod, judged)
+
+    def _demand_champion(self, prod: Context) -> None:
+        if prod.registry.by_alias(prod.model, "champion") is None:
+            raise StateError(
+                "The first release was not let through, so there is no champion to go on with.",
+                why="The rest of the story is about it. Of a machine that is busy, the gate may find it too slow.",
+                remedy="Read above what kept it. When that is mended: gatehouse reset --env prod --protected, then gatehouse demo",
+            )
 
     def _spring(self, prod: Context) -> None:
         self._chapter(f"the champion scores until {prod.as_of:%-d %B}, and labels arrive")

@@ -63,16 +63,19 @@ class Run:
         with told(f"writing {path} of {self.name}"):
             self._client.log_dict(self.run_id, dict(content), path)
 
-    def log_table_input(self, name: str, version: int, context: str) -> None:
-        """A table, catalog.schema.table, at a Delta version, and what it was used for. No row is read."""
+    def log_table_inputs(self, versions: Mapping[str, int], context: str) -> None:
+        """Tables, catalog.schema.table, each at a Delta version, and what they were used for. No row is read."""
         from mlflow.data.meta_dataset import MetaDataset
         from mlflow.entities import DatasetInput, InputTag
         from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
-        dataset = MetaDataset(_table_source(name, version), name=name, digest=f"v{version}")  # type: ignore[abstract]
         tags = [InputTag(MLFLOW_DATASET_CONTEXT, context)]
-        with told(f"logging the input {name} of {self.name}"):
-            self._client.log_inputs(self.run_id, [DatasetInput(dataset._to_mlflow_entity(), tags)])
+        inputs = []
+        for name, version in versions.items():
+            dataset = MetaDataset(_table_source(name, version), name=name, digest=f"v{version}")  # type: ignore[abstract]
+            inputs.append(DatasetInput(dataset._to_mlflow_entity(), tags))
+        with told(f"logging the inputs of {self.name}"):
+            self._client.log_inputs(self.run_id, inputs)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -141,8 +141,7 @@ def _lineage(context: Context, order: _Order, options: Options, *, key: str, tra
 def _log(run: Run, lineage: Lineage, metrics: Mapping[str, float], rows: int) -> None:
     run.log_params({**lineage.options, "seed": lineage.seed, "rows": rows})
     run.log_metrics(metrics)
-    for table, delta_version in lineage.data_versions.items():
-        run.log_table_input(table, delta_version, "training")
+    run.log_table_inputs(lineage.data_versions, "training")
 
 
 def prefixed(prefix: str, metrics: Mapping[str, float]) -> dict[str, float]:

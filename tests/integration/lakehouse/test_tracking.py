@@ -55,8 +55,8 @@ def test_a_run_keeps_what_was_logged(tracking: Tracking) -> None:
 
 def test_inputs_are_tables_at_a_version_and_version_0_is_one(tracking: Tracking) -> None:
     with tracking.run("training", tags={}) as run:
-        run.log_table_input("prod.flights.weather", 0, "training")
-        run.log_table_input("prod.flights.flights", 12, "evaluation")
+        run.log_table_inputs({"prod.flights.weather": 0}, "training")
+        run.log_table_inputs({"prod.flights.flights": 12}, "evaluation")
 
     inputs = [
         (i.dataset.name, i.dataset.source_type, json.loads(i.dataset.source), i.tags[0].value)

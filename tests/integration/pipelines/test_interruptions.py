@@ -70,7 +70,7 @@ class Killed(BaseException):
 
 WRITES: list[tuple[type, str]] = [
     *((DeltaTables, name) for name in ("append", "merge", "replace")),
-    *((Run, name) for name in ("log_params", "log_metrics", "log_text", "log_dict", "log_table_input")),
+    *((Run, name) for name in ("log_params", "log_metrics", "log_text", "log_dict", "log_table_inputs")),
     (MlflowRegistry, "register"),
 ]
 
