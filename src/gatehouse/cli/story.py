@@ -134,7 +134,7 @@ class Story:
             raise StateError(
                 "The first release was not let through, so there is no champion to go on with.",
                 why="The rest of the story is about it. Of a machine that is busy, the gate may find it too slow.",
-                remedy="Read above what kept it. When that is mended: gatehouse reset --env prod --protected, then gatehouse demo",
+                remedy="Mend what kept it (above). Then: gatehouse reset --env prod --protected; gatehouse demo",
             )
 
     def _spring(self, prod: Context) -> None:
