@@ -45,7 +45,11 @@ def test_from_a_release_to_the_champion_and_back(road: Road, command: Command) -
     code, said = run("release --as-of 2013-12-01 --proposer schedule")
     assert (code, "Version 4 is the champion already" in said) == (0, True)
     assert "anna@example.org" in run("why 4")[1]
-    assert run("audit verify")[0] == 0
+    code, said = run("audit verify")
+    head = said.split()[-1]
+    assert (code, run(f"audit verify --head {head}")[0], run("audit verify --head 7")[0]) == (0, 0, 2)
+    code, said = run(f"audit verify --head {head.partition(':')[0]}:{'0' * 64}")
+    assert (code, "is not the one that the head that was kept elsewhere names" in said) == (4, True)
     record = next(road.lakehouse.world.place.root.glob("report/decisions/*/version-4.json"))
     code, said = run(f"replay {record} --digest {road.version('4').tags['gatehouse_record']}")
     assert (code, "The same verdict" in said) == (0, True)
