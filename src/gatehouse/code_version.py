@@ -40,7 +40,8 @@ TRAINING_CODE = (
 CODE_FILE = "code.json"
 """What git says of the code, written when it is deployed to where there is none (`gatehouse.databricks.build`):
 
-    {"commit": .., "author": .., "dirty": .., "log": [{"commit": .., "authors": [..], "training": bool}, ..]}
+    {"commit": .., "author": .., "dirty": ..,
+     "log": [{"commit": .., "parents": [..], "authors": [..], "training": bool}, ..]}
 
 The log is the newest first; `training` says whether a commit changed what training reads.
 """
@@ -81,7 +82,8 @@ def code_version(use_case: str, root: Path) -> CodeVersion:
 def authors(use_case: str, root: Path, *, commit: str, since: str | None) -> tuple[str, ...]:
     """Who wrote `commit`, and who changed what training reads after `since` up to it; their co-authors too.
 
-    Names are as git has them, `Anna <anna@example.org>`. None at all where git does not know the commit.
+    Names are as git has them, `Anna <anna@example.org>`. None at all where git does not know the commit. A `since` that
+    it does not know (`unknown`, history that was rewritten, a clone that does not reach back) counts as the beginning.
     """
     if said := _deployed(root):
         return _authors_deployed(said["log"], commit.removesuffix(_CHANGES), (since or commit).removesuffix(_CHANGES))
@@ -90,7 +92,8 @@ def authors(use_case: str, root: Path, *, commit: str, since: str | None) -> tup
     own = _git(root, "log", "-1", form, commit)
     checkout = Path(_git(root, "rev-parse", "--show-toplevel") or root)
     read = [str(path) for path in _training_files(use_case) if path.is_relative_to(checkout)]
-    before = _git(root, "log", form, f"{since}..{commit}", "--", "conf", *read)
+    new = f"{since}..{commit}" if _git(root, "cat-file", "-t", f"{since}^{{commit}}") else commit
+    before = _git(root, "log", form, new, "--", "conf", *read)
     return tuple(sorted({line.strip() for line in (own + "\n" + before).splitlines() if line.strip()}))
 
 
@@ -168,13 +171,23 @@ def _deployed(root: Path) -> Any:
 
 def _authors_deployed(log: list[dict[str, Any]], commit: str, since: str) -> tuple[str, ...]:
     """As `authors`, from the log of the deployment. A start that it does not reach back to counts as its beginning."""
-    order = [entry["commit"] for entry in log]
-    if commit not in order:
+    known = {entry["commit"]: entry for entry in log}
+    if commit not in known:
         return ()
-    first = order.index(commit)
-    until = order.index(since) if since in order[first:] else len(order)
-    new = [entry for entry in log[first + 1 : until] if entry["training"]]
-    return tuple(sorted({name for entry in (log[first], *new) for name in entry["authors"]}))
+    new = _reached(known, commit) - _reached(known, since)
+    who = [known[commit], *(known[made] for made in new if known[made]["training"])]
+    return tuple(sorted({name for entry in who for name in entry["authors"]}))
+
+
+def _reached(known: dict[str, dict[str, Any]], commit: str) -> set[str]:
+    """It and all that came before it. Neither the log's order nor dates tell: a branch may be older than its merge."""
+    found: set[str] = set()
+    waiting = [commit]
+    while waiting:
+        if (one := waiting.pop()) in known and one not in found:
+            found.add(one)
+            waiting += known[one]["parents"]
+    return found
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -234,7 +234,7 @@ def test_a_tree_with_changes_and_a_commit_that_is_not_there_are_refused(
 
 
 def test_where_there_is_no_git_the_file_of_the_deployment_says_the_same(
-    use_case: Path, git: Callable[..., str], tmp_path: Path
+    use_case: Path, git: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     root = use_case.parent
     (root / "pyproject.toml").touch()
@@ -247,8 +247,7 @@ def test_where_there_is_no_git_the_file_of_the_deployment_says_the_same(
         git("commit", "--quiet", "-m", who, "--author", f"{who} <{who}@example.org>")
         commits.append(git("rev-parse", "HEAD"))
     first, second, last = commits
-    deployed = tmp_path / "deployed"
-    deployed.mkdir()
+    deployed = tmp_path_factory.mktemp("deployed")  # not in the checkout, whose git would know better
     (deployed / CODE_FILE).write_text(json.dumps(code_of(root)))
 
     assert code_version(use_case.name, deployed) == code_version(use_case.name, root)
@@ -256,6 +255,56 @@ def test_where_there_is_no_git_the_file_of_the_deployment_says_the_same(
         said, known = (authors(use_case.name, place, commit=commit, since=since) for place in (deployed, root))
         assert said == known, (commit, since)
     assert authors(use_case.name, deployed, commit=last, since=first) == ("cleo <cleo@example.org>",)
+
+
+def test_who_wrote_a_branch_before_the_champion_was_trained_and_merged_it_after_is_an_author(
+    use_case: Path,
+    git: Callable[..., str],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = use_case.parent
+
+    def commit(who: str, day: int, file: Path, text: str) -> str:
+        file.write_text(text)
+        for role in ("AUTHOR", "COMMITTER"):
+            monkeypatch.setenv(f"GIT_{role}_DATE", f"2013-07-{day:02}T12:00:00Z")
+        git("add", ".")
+        git("commit", "--quiet", "-m", who, "--author", f"{who} <{who}@example.org>")
+        return git("rev-parse", "HEAD")
+
+    (root / "conf").mkdir()
+    (root / "pyproject.toml").touch()
+    first = commit("ada", 1, root / "conf" / "environments.yml", f"project: {use_case.name}:PROJECT\n")
+    git("checkout", "--quiet", "-b", "branch")
+    commit("eve", 2, root / "conf" / "training.yml", "seed: 2\n")
+    git("checkout", "--quiet", "-b", "trunk", first)
+    champion = commit("bob", 3, root / "README.md", "Another case.\n")
+    git("merge", "--quiet", "--no-ff", "-m", "merge", "branch")
+    merged = git("rev-parse", "HEAD")
+    deployed = tmp_path_factory.mktemp("deployed")  # not in the checkout, whose git would know better
+    (deployed / CODE_FILE).write_text(json.dumps(code_of(root)))
+
+    for place in (root, deployed):
+        assert authors(use_case.name, place, commit=merged, since=champion) == (
+            "Ada <ada@example.org>",
+            "eve <eve@example.org>",
+        )
+
+
+@pytest.mark.parametrize("since", ["unknown", "0" * 40], ids=["no commit", "a commit that git does not know"])
+def test_where_git_does_not_know_the_champions_commit_whoever_changed_what_training_reads_is_an_author(
+    use_case: Path, git: Callable[..., str], since: str
+) -> None:
+    for who, file in (("eve", use_case / "__init__.py"), ("bob", use_case.parent / "README.md")):
+        file.write_text("# changed\n")
+        git("add", ".")
+        git("commit", "--quiet", "-m", who, "--author", f"{who} <{who}@example.org>")
+    last = git("rev-parse", "HEAD")
+
+    found = authors(use_case.name, use_case.parent, commit=last, since=since)
+
+    assert found == ("bob <bob@example.org>", "eve <eve@example.org>")
 
 
 def test_a_deployment_that_does_not_say_who_wrote_its_code_is_an_error(use_case: Path) -> None:

@@ -33,6 +33,7 @@ class Commit(TypedDict):
     """`authors` with the co-authors, as git names them; `training`: whether it changed what training reads."""
 
     commit: str
+    parents: list[str]
     authors: list[str]
     training: bool
 
@@ -95,7 +96,7 @@ def code_of(root: Path) -> Code:
             remedy="git fetch --unshallow    (in CI: check out with fetch-depth 0)",
         )
     training = set(_git(root, "log", "--format=%H", "--", *_read_by_training(root)).splitlines())
-    form = f"%H{_FIELD}%an <%ae>{_FIELD}%(trailers:key=Co-authored-by,valueonly){_END}"
+    form = f"%H{_FIELD}%P{_FIELD}%an <%ae>{_FIELD}%(trailers:key=Co-authored-by,valueonly){_END}"
     return Code(
         commit=commit,
         author=_git(root, "log", "-1", "--format=%ae"),
@@ -107,9 +108,9 @@ def code_of(root: Path) -> Code:
 def _commits(text: str, training: set[str]) -> Iterator[Commit]:
     for entry in text.split(_END):
         if entry.strip():
-            commit, author, others = entry.strip("\n").split(_FIELD)
+            commit, parents, author, others = entry.strip("\n").split(_FIELD)
             authors = {author, *filter(None, map(str.strip, others.splitlines()))}
-            yield Commit(commit=commit, authors=sorted(authors), training=commit in training)
+            yield Commit(commit=commit, parents=parents.split(), authors=sorted(authors), training=commit in training)
 
 
 def _read_by_training(root: Path) -> Iterator[str]:
