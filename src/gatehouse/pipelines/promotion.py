@@ -40,15 +40,17 @@ def promote(
     One that is champion already stays it; if it became so past the gates, that it has gone through them is entered.
 
     Raises:
-        Refused: a gate or a person said no, or has not said yes; the reasons are in the message.
+        Refused: a gate or a person said no, or has not said yes; the reasons are in the message. Or the champion is
+            one that nobody promoted: what was compared with it, or with nobody in its place, proves nothing.
         AliasMoved: the champion is not the one that it was compared with.
     """
     keeper = gatekeeper(context)
     keeper.settle()
     record = find(context, version)
     promoted, holder = record.promoted.version, _champion(context)
-    if holder == promoted and (break_glass or not _past_the_gates(keeper)):
+    if holder == promoted or not break_glass:
         _refuse_moved_outside(keeper)
+    if holder == promoted and (break_glass or not _past_the_gates(keeper)):
         return Settled(version=promoted, champion=promoted)
     _refuse_replayed_otherwise(record)
     verdict = approval_verdict(context, record, break_glass=break_glass)
@@ -144,8 +146,10 @@ def _refuse_moved_outside(keeper: Gatekeeper) -> None:
     if outside is not None:
         raise Refused(
             outside,
-            why="Nobody promoted it, so nothing says that it was let through.",
-            remedy="gatehouse rollback --reason ...   puts the last approved version back.",
+            why="Who holds it was let through by nobody, and a comparison with it says nothing about who was.",
+            remedy="gatehouse rollback --reason ...   puts the last approved version back."
+            if keeper.history()
+            else f"Nobody was ever promoted: take the alias {CHAMPION} away in the registry; then gatehouse release",
         )
 
 

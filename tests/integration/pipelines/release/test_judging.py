@@ -19,6 +19,7 @@ from gatehouse.errors import (
     RegistryUnavailable,
     StateError,
 )
+from gatehouse.gates.approval import Decision
 from gatehouse.gates.promotion import CHALLENGER, CHAMPION, PREVIOUS
 from gatehouse.gates.replay import replay
 from gatehouse.gates.verdict import Outcome
@@ -421,10 +422,12 @@ def killed(*_: Any) -> None:
 @pytest.mark.broken_gate(24)
 def test_a_candidate_that_was_judged_against_a_champion_that_is_gone_is_not_promoted(road: Road) -> None:
     road.decide("2", "anna@example.org")
-    context = road.context()
-    context.registry.set_alias(context.model, CHAMPION, "3")
+    road.judge("3")
+    for who in ("anna@example.org", "bert@example.org"):
+        road.decide("3", who, decision=Decision.BREAK_GLASS)
+    assert road.promote("3", break_glass=True).moved
 
-    with pytest.raises(AliasMoved, match=r"champion of .* is version 3; version 2 was judged against version 1"):
+    with pytest.raises(AliasMoved, match=r"is version 3, promoted by anna.*; version 2 was judged against version 1"):
         road.promote("2")
     assert road.aliases()[CHAMPION] == "3"
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatehouse.errors import Refused, StateError
+from gatehouse.errors import AliasMoved, Refused, StateError
 from gatehouse.gates.approval import Decision
 from gatehouse.gates.promotion import CHALLENGER, CHAMPION, PREVIOUS, Kind, Settled
+from gatehouse.gates.verdict import Outcome
 from gatehouse.lakehouse.audit import AuditLog
 from gatehouse.pipelines.inference import infer
 from gatehouse.pipelines.promotion import gatekeeper
@@ -191,6 +192,39 @@ def test_an_alias_that_was_moved_outside_is_found_and_does_not_count_as_promoted
         road.promote("2")
     assert road.rollback()[0] == "1"
     assert gatekeeper(context).moved_outside() is None
+
+
+@pytest.mark.parametrize("opponent", ["3", None])
+def test_a_comparison_with_whom_another_hand_made_champion_promotes_nothing(road: Road, opponent: str | None) -> None:
+    """Version 3 is 3 degrees too warm, and nobody is met by the baseline: both are easier to beat than version 1."""
+    context = road.context()
+    if opponent:
+        context.registry.set_alias(context.model, CHAMPION, opponent)
+    else:
+        context.registry.delete_alias(context.model, CHAMPION)
+    assert road.judge("2").record.verdict is Outcome.PROMOTE
+    road.decide("2", ANNA)
+
+    with pytest.raises(Refused, match="moved by another hand"):
+        road.promote("2")
+    assert road.rollback()[0] == "1"
+    with pytest.raises(AliasMoved):
+        road.promote("2")
+
+
+def test_another_hand_after_a_broken_glass_does_not_get_round_the_comparison(road: Road) -> None:
+    road.judge("3")
+    for who in (ANNA, BERT):
+        road.decide("3", who, decision=Decision.BREAK_GLASS, reason="urgent")
+    road.promote("3", break_glass=True, reason="urgent")
+    road.decide("2", ANNA)
+    with pytest.raises(AliasMoved):
+        road.promote("2")
+    context = road.context()
+    context.registry.set_alias(context.model, CHAMPION, "2")
+
+    with pytest.raises(Refused, match="moved by another hand"):
+        road.promote("2")
 
 
 # What is left of it
