@@ -12,7 +12,7 @@ otherwise. So there is never a champion that the log does not explain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -228,7 +228,7 @@ class Gatekeeper:
             remedy="gatehouse release   judges it against the present champion.",
         )
 
-    def _move_aliases(self, details: Any) -> None:
+    def _move_aliases(self, details: Mapping[str, Any]) -> None:
         if details["from"] == details["to"]:
             return  # it was champion past the gates, and has gone through them since: nothing but the log changes
         if details["from"] is not None:

@@ -30,6 +30,8 @@ from gatehouse.lakehouse.registry_rules import (
 )
 
 if TYPE_CHECKING:
+    from mlflow.exceptions import MlflowException
+
     from gatehouse.project import Predictor
 
 PAGE = 200
@@ -304,7 +306,7 @@ def _local_path(address: str) -> Path | None:
     return Path(local_file_uri_to_path(address)) if local else None  # type: ignore[no-untyped-call]
 
 
-def _mlflow_exception() -> type[Any]:
+def _mlflow_exception() -> type[MlflowException]:
     from mlflow.exceptions import MlflowException
 
     return MlflowException

@@ -21,6 +21,7 @@ from gatehouse.reports.card import blanks
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow.models import Model
 
     from gatehouse.gates.policy import ComplianceRule
     from gatehouse.lakehouse.registry import Version
@@ -90,7 +91,7 @@ def _evidence(
     )
 
 
-def _stored(folder: Path) -> Any:
+def _stored(folder: Path) -> Model | None:
     """MLflow's description of the files; None if it cannot be read, which the rules and the clean process find."""
     from mlflow.models import Model
 
@@ -100,7 +101,7 @@ def _stored(folder: Path) -> Any:
         return None
 
 
-def _inputs(stored: Any) -> dict[str, str] | None:
+def _inputs(stored: Model | None) -> dict[str, str] | None:
     """Columns of the model's signature by type; None without a signature that names them."""
     signature = stored.signature if stored else None
     if signature is None or signature.inputs is None or not signature.inputs.has_input_names():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gatehouse.errors import StateError
 from gatehouse.evaluation.comparison import Comparison
+from gatehouse.evaluation.measurement import Unmeasured
 from gatehouse.evaluation.significance import Evidence
 from gatehouse.evaluation.significance import evidence as evidence_of
 from gatehouse.gates.evidence import ChallengeEvidence
@@ -172,9 +172,9 @@ def _write_metrics(context: Context, record: DecisionRecord, digest: str) -> Non
     context.tables.merge(name, context.frame(list(unique.values()), GATE_METRICS.name), keys=GATE_METRICS.primary_key)
 
 
-def _measured(comparison: Any) -> tuple[object, ...]:
-    if not isinstance(comparison, Comparison):
-        return (None, asdict(comparison)["reason"], None, None, None, None, None, None, comparison.rows)
+def _measured(comparison: Comparison | Unmeasured) -> tuple[object, ...]:
+    if isinstance(comparison, Unmeasured):
+        return (None, comparison.reason, None, None, None, None, None, None, comparison.rows)
     shown = evidence_of(comparison)
     low, high = shown.interval(0.9) if isinstance(shown, Evidence) else (None, None)
     return (

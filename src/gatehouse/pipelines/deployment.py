@@ -30,6 +30,8 @@ from gatehouse.pipelines.tables import predictions_table
 from gatehouse.project import Task
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import pandas as pd
     from pyspark.sql import DataFrame
@@ -299,7 +301,7 @@ def _compare(aside: Context, context: Context, champion: Version, logged: DataFr
     return _measured(both, project.task, champion.version)
 
 
-def _score(aside: Context, folder: Any, wanted: list[str], after: datetime, until: datetime) -> DataFrame:
+def _score(aside: Context, folder: Path, wanted: list[str], after: datetime, until: datetime) -> DataFrame:
     keys = aside.project.event_table.primary_key
     events = build(aside, pin(aside), after=after, until=until)
     rows = events.select(*keys, *(name for name in wanted if name not in keys))
