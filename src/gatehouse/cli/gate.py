@@ -66,15 +66,17 @@ def challenge(found: dict[str, Path | None], version: str, env: str, as_of: str 
 @options.as_json
 @click.pass_obj
 def selftest(found: dict[str, Path | None], as_json: bool) -> None:
-    """Needs no lakehouse: policy and judge are enough."""
+    """Needs no lakehouse: policy, metrics and judge are enough."""
     from gatehouse.cli.display import echo_json, stdout_console, table
-    from gatehouse.cli.world import place
+    from gatehouse.cli.world import load_project, place
     from gatehouse.gates.policy import Policy
+    from gatehouse.gates.selftest import metric_checks
     from gatehouse.gates.selftest import selftest as checks_of
     from gatehouse.settings import read_file
 
-    policy = read_file(place(found).settings.conf / "promotion.yml", Policy)
-    checks = checks_of(policy)
+    settings = place(found).settings
+    policy = read_file(settings.conf / "promotion.yml", Policy)
+    checks = (*metric_checks(load_project(settings)), *checks_of(policy))
     failed = [c for c in checks if not c.passed]
     if as_json:
         echo_json(checks)
@@ -84,8 +86,8 @@ def selftest(found: dict[str, Path | None], as_json: bool) -> None:
     if failed:
         raise EvaluationError(
             f"The gate fails {len(failed)} of {len(checks)} checks of its own test: {failed[0].name}.",
-            why="With this policy it does not do what it says.",
-            remedy="Change conf/promotion.yml back, or see which of its numbers contradict each other.",
+            why="With this policy, or by this metric, it does not do what it says.",
+            remedy="Mend the metric that is named; or change conf/promotion.yml back, or see which numbers contradict.",
         )
 
 

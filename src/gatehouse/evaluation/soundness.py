@@ -1,7 +1,7 @@
 """Whether a metric wants what it should: nothing may score better than the truth itself.
 
 A metric with a sign error, or one that counts only what it costs to act, is won by a model that never acts.
-A policy is refused if its metrics fail this, whoever wrote them.
+`gatehouse gate selftest` examines the metrics that a project is judged by, whoever wrote them.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 `gatehouse gate selftest` prints the checks. Situations have one right outcome each; error rates are measured on
 challenges drawn from a recorded seed, and may differ from the stated ones by three standard errors of the simulation.
+By none of the project's metrics may a prediction beat the truth.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gatehouse.evaluation.metrics import FloatArray, Task
 from gatehouse.evaluation.significance import Evidence, degrees_of_freedom
+from gatehouse.evaluation.soundness import perfection_flaw
 from gatehouse.gates.challenge import judge_challenge
 from gatehouse.gates.decision import zone
 from gatehouse.gates.phrases import percent
@@ -21,6 +24,7 @@ from gatehouse.gates.policy import Mode, Policy
 from gatehouse.gates.situations import situations
 from gatehouse.gates.synthetic import PRIMARY, REQUIRED, Truth, draw, enough_units
 from gatehouse.gates.verdict import Outcome
+from gatehouse.project import Project
 
 SEED = 2013
 DRAWS = 200
@@ -45,6 +49,23 @@ def selftest(policy: Policy, *, seed: int = SEED, draws: int = DRAWS) -> tuple[C
         for simulation in (_false_promotion, _harmful_guard, _false_hold, _power):
             checks.append(simulation(policy, mode, draws, rng))
     return tuple(checks)
+
+
+def metric_checks(project: Project, *, seed: int = SEED) -> tuple[Check, ...]:
+    """Whether each metric that the project is judged by wants what it should, on 300 labels drawn from the seed."""
+    y, checks = _labels(project, np.random.default_rng([seed, 2])), []
+    for metric in project.metrics:
+        flaw = perfection_flaw(metric, y, task=project.task, classes=len(project.classes))
+        name = f"{metric.name}: a prediction beats the truth"
+        checks.append(Check(name=name, expected="none", observed=flaw or "none", passed=flaw is None))
+    return tuple(checks)
+
+
+def _labels(project: Project, rng: np.random.Generator) -> FloatArray:
+    """Of the project's task, each class among them; amounts are positive."""
+    if project.task is Task.REGRESSION:
+        return rng.gamma(2.0, 10.0, 300)
+    return (np.arange(300) % (len(project.classes) or 2)).astype(np.float64)
 
 
 def _situations(policy: Policy, rng: np.random.Generator) -> Iterator[Check]:

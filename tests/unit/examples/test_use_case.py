@@ -14,7 +14,7 @@ import yaml
 
 from gatehouse.cli.world import load_project
 from gatehouse.gates.policy import Policy
-from gatehouse.gates.selftest import selftest
+from gatehouse.gates.selftest import metric_checks, selftest
 from gatehouse.project import Extraction, Project, Window
 from gatehouse.settings import load
 
@@ -88,6 +88,13 @@ def test_an_event_brings_the_columns_that_are_declared_as_derived(
     after = project.events.derive(before)
 
     assert after.dtypes == [*before.dtypes, *((c.name, c.type) for c in project.events.derived)]
+
+
+def test_nothing_beats_the_truth_by_a_metric_of_the_project(project: Project) -> None:
+    checks = metric_checks(project)
+
+    assert [check.name.partition(":")[0] for check in checks] == [metric.name for metric in project.metrics]
+    assert [check for check in checks if not check.passed] == []
 
 
 @pytest.mark.slow
