@@ -136,6 +136,7 @@ def _ref(where: Place, env: str) -> PointerRef:
 def _standing(where: Place, env: str) -> Callable[[], Standing]:
     """What people want to know of a state: read without starting an engine."""
     from gatehouse.cli.world import load_project
+    from gatehouse.gates.promotion import CHAMPION
     from gatehouse.lakehouse.audit import anchor_name
     from gatehouse.state.passing import Standing
 
@@ -145,7 +146,7 @@ def _standing(where: Place, env: str) -> Callable[[], Standing]:
     def read() -> Standing:
         champion = None
         if (where.root / "mlflow.db").is_file():
-            champion = platform.registry(writable=[]).by_alias(model, "champion")
+            champion = platform.registry(writable=[]).by_alias(model, CHAMPION)
         anchor = platform.store.read(anchor_name(*environment.place))
         try:
             clock = where.clock(env).read(None).isoformat()

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gatehouse.errors import DataError, NoChampion
+from gatehouse.gates.promotion import CHAMPION
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.dataset import EVENT_TIME, UNIT, build, pin
 from gatehouse.pipelines.runs import Run, record
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from gatehouse.lakehouse.registry import Version
-
-CHAMPION = "champion"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +57,7 @@ def require_champion(context: Context) -> Version:
         raise NoChampion(
             f"{context.model} has no champion.",
             why="Predictions are made by the version that was let through, and none was.",
-            remedy=f"gatehouse run training --env {context.name}, then promote the version it registers.",
+            remedy=f"gatehouse release --env {context.name}    then approve and promote what it lets through.",
         )
     return champion
 

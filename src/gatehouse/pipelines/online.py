@@ -27,7 +27,7 @@ def split(context: Context, version: str, percent: int, actor: Identity) -> str:
         raise NoChampion(
             f"{context.model} has no champion.",
             why="A challenger shares the requests of the champion.",
-            remedy=f"gatehouse promote VERSION --env {context.name}",
+            remedy=f"gatehouse release --env {context.name}    then approve and promote what it lets through.",
         )
     online = context.online
     if online is None:

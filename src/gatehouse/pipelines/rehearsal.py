@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from gatehouse.errors import EvaluationError, GatehouseError, Interrupted, Refused, StateError
 from gatehouse.gates.approval import Decision
 from gatehouse.gates.identity import Identity, Strength
+from gatehouse.gates.promotion import CHAMPION
 from gatehouse.gates.verdict import Outcome
 from gatehouse.pipelines.approval import approval_verdict, decide
 from gatehouse.pipelines.clean_process import CleanProcess
@@ -191,7 +192,7 @@ def _approvers(context: Context) -> list[str]:
 
 def _promote(context: Context, judged: Judged, said: _Said, *, approved: bool) -> None:
     version = context.registry.get(context.model, judged.record.promoted.version)
-    champion = context.registry.by_alias(context.model, "champion")
+    champion = context.registry.by_alias(context.model, CHAMPION)
     if judged.live or (not approved and champion is not None):
         said.outcome, said.note = "not run", f"Version {champion.version if champion else '?'} stays the champion."
         return

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gatehouse.errors import GatehouseError, StateError, VersionNotFound
+from gatehouse.gates.promotion import CHAMPION
 from gatehouse.lakehouse.lineage import Lineage
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.decisions import VERDICT_TAG
@@ -217,7 +218,7 @@ def _run_of(context: Context, version: Version) -> tuple[Mapping[str, float], Ma
         return {}, {}
     try:
         metrics = context.tracking.read_metrics(version.run_id)
-        is_champion = "champion" in version.aliases
+        is_champion = CHAMPION in version.aliases
         stored = context.tracking.read_dict(version.run_id, IMPORTANCES) if is_champion else None
     except VersionNotFound:
         return {}, {}

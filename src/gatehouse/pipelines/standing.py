@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gatehouse.gates.promotion import Kind
+from gatehouse.gates.promotion import CHAMPION, Kind
 from gatehouse.lakehouse.lineage import PREFIX
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.graph import Graph, lineage_graph
@@ -76,7 +76,7 @@ def standing(context: Context) -> Standing:
     """Read the environment's tables, versions and latest figures."""
     tables = tuple(_table(context, name) for name in _existing(context))
     versions = context.registry.versions(context.model)
-    champion = context.registry.by_alias(context.model, "champion")
+    champion = context.registry.by_alias(context.model, CHAMPION)
     champion_version = champion.version if champion else None
     metrics, measured_at, worsened = _latest_metrics(context, champion_version)
     return Standing(

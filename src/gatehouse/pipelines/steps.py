@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gatehouse.gates.promotion import CHAMPION
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.export import export, shown
 from gatehouse.pipelines.features import Refreshed, refresh
-from gatehouse.pipelines.inference import CHAMPION, Scored, infer, predictions_of
+from gatehouse.pipelines.inference import Scored, infer, predictions_of
 from gatehouse.pipelines.ingest import Ingested, ingest
 from gatehouse.pipelines.mirror import mirror
 from gatehouse.pipelines.monitoring import Monitored, monitor

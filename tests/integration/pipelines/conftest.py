@@ -18,9 +18,9 @@ import pytest
 from gatehouse.cli import main
 from gatehouse.cli.world import Place, World, load_project
 from gatehouse.code_version import CodeVersion
+from gatehouse.gates.promotion import CHAMPION
 from gatehouse.lakehouse.embedded import Embedded
 from gatehouse.pipelines.features import refresh
-from gatehouse.pipelines.inference import CHAMPION
 from gatehouse.pipelines.ingest import ingest
 from gatehouse.pipelines.training import train
 from gatehouse.progress import Silent

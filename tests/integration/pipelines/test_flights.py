@@ -10,8 +10,9 @@ import pytest
 
 from flight_delays import PROJECT, sources
 from gatehouse.evaluation.point import value
+from gatehouse.gates.promotion import CHAMPION
 from gatehouse.pipelines.features import refresh
-from gatehouse.pipelines.inference import CHAMPION, Scored, infer
+from gatehouse.pipelines.inference import Scored, infer
 from gatehouse.pipelines.ingest import Ingested, ingest
 from gatehouse.pipelines.monitoring import Monitored, monitor
 from gatehouse.pipelines.quality import expectations_of

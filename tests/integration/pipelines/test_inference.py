@@ -9,10 +9,11 @@ import pytest
 from pyspark.sql import functions as F
 
 from gatehouse.errors import DataError, NoChampion
+from gatehouse.gates.promotion import CHAMPION
 from gatehouse.pipelines import inference
 from gatehouse.pipelines.decisions import JUDGED_TAG
 from gatehouse.pipelines.features import refresh
-from gatehouse.pipelines.inference import CHAMPION, Scored, infer
+from gatehouse.pipelines.inference import Scored, infer
 from gatehouse.pipelines.ingest import ingest
 from gatehouse.pipelines.monitoring import monitor
 from gatehouse.pipelines.training import train

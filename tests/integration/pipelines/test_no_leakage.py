@@ -17,9 +17,10 @@ import pytest
 from chispa import assert_df_equality
 
 from flight_delays import PROJECT, sources
+from gatehouse.gates.promotion import CHAMPION
 from gatehouse.pipelines.dataset import build, pin
 from gatehouse.pipelines.features import refresh
-from gatehouse.pipelines.inference import CHAMPION, infer
+from gatehouse.pipelines.inference import infer
 from gatehouse.pipelines.ingest import ingest
 from gatehouse.pipelines.monitoring import monitor
 from gatehouse.pipelines.training import Trained, train

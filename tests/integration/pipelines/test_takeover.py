@@ -9,9 +9,9 @@ import pytest
 from gatehouse.errors import Refused, StateError, UsageError
 from gatehouse.gates.approval import Decision
 from gatehouse.gates.identity import Identity, Strength
+from gatehouse.gates.promotion import CHAMPION
 from gatehouse.pipelines.approval import decide
 from gatehouse.pipelines.features import refresh
-from gatehouse.pipelines.inference import CHAMPION
 from gatehouse.pipelines.ingest import ingest
 from gatehouse.pipelines.promotion import promote
 from gatehouse.pipelines.release import judge
