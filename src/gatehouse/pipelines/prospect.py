@@ -62,10 +62,12 @@ def _effect(context: Context, evidence: ChallengeEvidence) -> float | None:
 
 
 def plan_margin(context: Context, margin: float) -> Plan:
-    """How many units of labels a margin needs, from the newest comparison on record; before there is one, StateError.
+    """How many units of labels a margin needs, from the newest comparison on record.
+
+    Before there is one, the champion, or else the newest version, is compared with the baseline.
 
     Raises:
-        StateError: No version has met an opponent yet.
+        StateError: There is no version yet.
     """
     for evidence in _held(context):
         for comparison in evidence.found(context.project.primary_metric.name, ALL):
