@@ -6,7 +6,7 @@ void for anything else: another version, a retrained one, a changed file, a reco
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass as plain_dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -117,8 +117,7 @@ class Case:
 
 def counted_decisions(case: Case, kind: Decision) -> tuple[dict[str, Approval], list[str]]:
     """Decisions of this kind that count, one for each person, and why the others do not."""
-    counted: dict[str, Approval] = {}
-    refused = []
+    counted, refused = list[Approval](), list[str]()
     for decision in case.decisions:
         if decision.decision is not kind:
             continue
@@ -128,8 +127,18 @@ def counted_decisions(case: Case, kind: Decision) -> tuple[dict[str, Approval], 
         if objection is not None:
             refused.append(f"{decision.approver.name}'s {objection}.")
         else:
-            counted.setdefault(same_person(decision.approver.name), decision)
-    return counted, refused
+            counted.append(decision)
+    return _by_person(counted), refused
+
+
+def _by_person(decisions: Iterable[Approval]) -> dict[str, Approval]:
+    """Each person's first. Who has one name in common with another is the same: an account, and an address of it."""
+    groups: list[tuple[frozenset[str], Approval]] = []
+    for decision in decisions:
+        own = [group for group in groups if not group[0].isdisjoint(decision.names)]
+        names, first = decision.names.union(*(names for names, _ in own)), own[0][1] if own else decision
+        groups = [*(group for group in groups if group not in own), (names, first)]
+    return {same_person(first.approver.name): first for _, first in groups}
 
 
 def _unbound(case: Case, decision: Approval) -> str | None:

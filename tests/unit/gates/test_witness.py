@@ -57,6 +57,16 @@ def test_an_account_is_the_proposer_by_another_name_of_theirs() -> None:
     assert closed(judge(record, decided(record, "bob-on-github", witness=witness(also=(BOB,))))) == {}
 
 
+def test_one_person_by_two_names_is_not_two_who_approve() -> None:
+    record = record_of(policy_of(number=2))
+    by_name, by_account = decided(record, BOB), decided(record, "bob-on-github", witness=witness(also=("583231", BOB)))
+    renamed = decided(record, "bob-renamed", witness=witness(also=("583231",)))
+
+    for decisions in ((by_name, by_account), (by_account, renamed), (by_name, renamed, by_account)):
+        assert "1 of 2 approvals needed" in reason(judge(record, *decisions), "approvals")
+    assert closed(judge(record, by_account, decided(record, "carla"))) == {}
+
+
 def test_an_approver_of_the_policy_may_be_named_by_account_or_address() -> None:
     record = record_of(policy_of(approvers=(BOB,)))
 
