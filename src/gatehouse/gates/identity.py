@@ -21,6 +21,8 @@ NOBODY = frozenset({"", "unknown"})
 """Names that stand for not knowing."""
 
 _INVISIBLE = frozenset({"Cc", "Cf"})
+_NO_CHARACTER = "Cs"
+"""What a byte becomes on a command line that is not text: half of a surrogate pair, which no record can hold."""
 
 
 class Strength(StrEnum):
@@ -116,10 +118,11 @@ def _identity(name: str, established_by: str) -> Identity:
             why="An approval is worth as much as the name on it, and nobody approves what they proposed.",
             remedy="git config user.email you@example.org    (or: --as you@example.org)",
         )
-    if person == SCHEDULE or any(unicodedata.category(c) in _INVISIBLE for c in name):
+    if person == SCHEDULE or any(unicodedata.category(c) in (*_INVISIBLE, _NO_CHARACTER) for c in name):
         raise UsageError(
             f"{name!a} cannot be the name of a person.",
-            why=f"{SCHEDULE} is who proposed what nobody started; invisible characters make two names look like one.",
+            why=f"{SCHEDULE} is who proposed what nobody started; invisible characters make two names look like one, "
+            "and what is no text cannot be written down.",
             remedy="Give your own: --as you@example.org",
         )
     return Identity(name=name, established_by=established_by, strength=Strength.CLAIMED)

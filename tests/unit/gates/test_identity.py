@@ -62,6 +62,7 @@ def test_somebody_whom_nothing_names_is_refused(email: str | None) -> None:
         ("schedule", "'schedule' cannot be the name of a person"),
         ("Schedule ", "'Schedule' cannot be the name of a person"),
         ("anna@example.org\u200b", r"'anna@example.org\\u200b' cannot be the name of a person"),
+        ("anna\udcff@example.org", r"'anna\\udcff@example.org' cannot be the name of a person"),
         ("anna@example.org\nbob@example.org", "cannot be the name of a person"),
     ],
 )
