@@ -59,10 +59,10 @@ test-integration: ready ## The ports on real storage, and whole pipelines on a t
 	@$(RUN) pytest $(PARALLEL) -m 'not slow' tests/integration
 
 test-slow: ready $(if $(wildcard tests/template),full-spark $(filter .tools/%,$(DATABRICKS))) ## Simulations, year-long data, killed processes, every way through the gates, mutations
-	@$(RUN) pytest -m slow tests/unit tests/integration $(wildcard tests/template)
+	@$(RUN) pytest $(PARALLEL) -m slow tests/unit tests/integration $(wildcard tests/template)
 
 test-template: ready $(if $(wildcard tests/template),full-spark $(filter .tools/%,$(DATABRICKS))) ## What proves the template itself: workflows compared, and run as on GitHub
-	@$(if $(wildcard tests/template),$(RUN) pytest -m 'not slow' tests/template,echo "This project left the template's own tests behind.")
+	@$(if $(wildcard tests/template),$(RUN) pytest $(PARALLEL) -m 'not slow' tests/template,echo "This project left the template's own tests behind.")
 
 test-pythons: test-python-3.11 test-python-3.12 test-python-3.13 ## Unit tests on every other supported Python found here
 
@@ -80,7 +80,7 @@ test-python-%: ready
 
 test-jvm: ready ## Unit tests and the contract of tables on Spark on the JVM, where there is a Java
 	@if java -version >/dev/null 2>&1; then \
-		UV_PROJECT_ENVIRONMENT=.venv-jvm $(RUN) --no-default-groups --group dev --group jvm pytest -m 'spark and not slow' --engine jvm tests/unit tests/integration/lakehouse; \
+		UV_PROJECT_ENVIRONMENT=.venv-jvm $(RUN) --no-default-groups --group dev --group jvm pytest $(PARALLEL) -m 'spark and not slow' --engine jvm tests/unit tests/integration/lakehouse; \
 	else \
 		echo "Engine jvm: SKIPPED, it needs Java 17 or 21, and no java runs here."; \
 	fi

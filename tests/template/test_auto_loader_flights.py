@@ -19,6 +19,7 @@ from gatehouse.lakehouse.table_types import TableName
 from gatehouse.lakehouse.unity_tables import UnityTables
 from gatehouse.project import Extraction, Source
 
+pytestmark = pytest.mark.slow
 UNTIL = datetime(2013, 1, 4, tzinfo=UTC)
 
 

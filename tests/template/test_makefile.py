@@ -65,7 +65,7 @@ def test_with_java_the_unit_tests_run_on_the_jvm_engine_alone(tmp_path: Path) ->
     assert make(tmp_path, "test-jvm", java=True) == (
         0,
         "uv run --locked --no-default-groups --group dev --group jvm "
-        "pytest -m spark and not slow --engine jvm tests/unit tests/integration/lakehouse\n",
+        "pytest -n auto --dist loadfile -m spark and not slow --engine jvm tests/unit tests/integration/lakehouse\n",
     )
 
 
@@ -104,8 +104,8 @@ def test_what_fails_below_fails_the_target_and_so_does_running_no_test(tmp_path:
                 "pytest -n auto --dist loadfile -m not slow tests/integration",
             ],
         ),
-        ("test-slow", ["pytest -m slow tests/unit tests/integration tests/template"]),
-        ("test-template", ["pytest -m not slow tests/template"]),
+        ("test-slow", ["pytest -n auto --dist loadfile -m slow tests/unit tests/integration tests/template"]),
+        ("test-template", ["pytest -n auto --dist loadfile -m not slow tests/template"]),
     ],
 )
 def test_every_test_runs_under_one_target(tmp_path: Path, target: str, runs: list[str]) -> None:

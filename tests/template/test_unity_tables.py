@@ -89,6 +89,7 @@ def test_schemas_and_tables_are_listed_and_nothing_else(spark: SparkSession, tab
     assert spark.sql("SHOW TABLES IN dev.main").where("not isTemporary").collect() == []
 
 
+@pytest.mark.slow
 def test_the_mirror_is_masked_and_other_masks_leave_none_of_what_it_showed(
     spark: SparkSession, weather: Lakehouse, raw: Raw
 ) -> None:
