@@ -59,7 +59,7 @@ class FeatureStanding:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Standing:
-    """All of it. `metrics` are the newest figures of the primary and guardrail metrics over a whole window."""
+    """All of it. `metrics` are the champion's primary and guardrail metrics over the newest window measured."""
 
     environment: str
     catalog: str
@@ -194,7 +194,7 @@ def _table(context: Context, name: str) -> TableStanding:
 def _latest_metrics(
     context: Context, champion: str | None
 ) -> tuple[dict[str, float], datetime | None, tuple[str, ...]]:
-    """The figures, when they were measured, and that the champion has become worse, if it has."""
+    """The champion's figures, when they were measured, and that it has become worse, if it has."""
     from pyspark.sql import functions as F
 
     name = context.own(METRICS.name)
@@ -210,14 +210,14 @@ def _latest_metrics(
             & (F.col("unit_value") == F.lit(""))
             & F.col("value").isNotNull()
         )
-        .orderBy(F.col("as_of").desc(), F.col("model_version").desc())
+        .orderBy(F.col("as_of").desc())
         .toPandas()
     )
     if rows.empty:
         return {}, None, ()
     last = rows[rows["as_of"] == rows["as_of"].iloc[0]]
-    newest = last[last["metric"].isin(wanted)].drop_duplicates("metric")
     of_champion = last[last["model_version"] == champion]
+    newest = of_champion[of_champion["metric"].isin(wanted)]
     found = read_figures(dict(zip(of_champion["metric"], of_champion["value"].astype(float), strict=True)))
     worse = found is not None and found.state(thresholds) is State.ALERT
     return (

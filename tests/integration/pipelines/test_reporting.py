@@ -228,6 +228,19 @@ def test_status_and_alert_say_that_the_champion_has_become_worse(
     assert said(accuracy_alert=0.08) == said(accuracy_alert=0.05, accuracy_units=21) == ([], [])
 
 
+def test_status_has_the_figures_of_the_champion_though_another_version_scored_in_the_same_window(
+    contexts: Contexts, make_model: Callable[[float], Path]
+) -> None:
+    prod = contexts("prod")
+    for version, value in (("1", 0.4), ("2", 0.5)):
+        write(prod, METRICS, (MAY, MAY - timedelta(days=7), MAY, "log_loss", "late", version, "", value, 100))
+    register(prod, make_model(0.25))
+
+    found = standing(prod)
+
+    assert (found.champion, found.metrics, found.measured_at) == ("1", {"log_loss": 0.4}, MAY)
+
+
 def test_the_report_is_an_overview_and_a_page_for_each_environment_that_has_data(contexts: Contexts) -> None:
     prod, dev = contexts("prod"), contexts("dev")
     write_run(prod, "ingest", "flights", MAY, 100)
