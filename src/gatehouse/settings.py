@@ -6,6 +6,7 @@
     conf/monitoring.yml     windows and thresholds
     conf/demo.yml           the moments that `gatehouse demo` visits
 
+Two files have their models elsewhere: conf/promotion.yml in `gates.policy`, conf/setup.yml in `setup.answers`.
 A second use case in the same repository has a folder of its own with these files: `--conf DIR` or GATEHOUSE_CONF.
 """
 
@@ -344,7 +345,7 @@ def read_file(path: Path, model: type[_Model]) -> _Model:
         raise ConfigurationError(
             f"{path} is missing.",
             why="Without it Gatehouse would have to guess what it may do.",
-            remedy=f"Restore it (git checkout -- {path.name}), or write one after `gatehouse schema {path.stem}`.",
+            remedy=f"Restore it (git checkout -- {path}), or write one after `gatehouse schema {path.stem}`.",
         ) from None
     except OSError as error:
         raise StorageError(

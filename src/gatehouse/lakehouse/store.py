@@ -1,6 +1,7 @@
 """What an environment keeps beside its tables: small texts, and who may work on something right now.
 
     state/CATALOG.SCHEMA.json         where a replaying clock stands
+    state/CATALOG.SCHEMA.alerts.json  which concerns were told already
     audit/CATALOG.SCHEMA.json         the end of the audit log
     rehearsals/CATALOG.SCHEMA.json    which schemas may be thrown away
     proposals/options.yml             the best options that a search found

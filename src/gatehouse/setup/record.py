@@ -86,7 +86,7 @@ def _read(path: Path) -> dict[str, Made]:
         raise StateError(
             f"{path} cannot be read: {' '.join(str(error).split())}.",
             why="It says what setup made: guessing would make things twice, or remove what is somebody else's.",
-            remedy=f"git checkout -- {path.name}",
+            remedy=f"git checkout -- {path}",
         ) from error
     if entries is None:
         raise StateError(
