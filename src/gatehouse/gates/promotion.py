@@ -25,7 +25,7 @@ from gatehouse.lakehouse.registry import ModelRegistry
 from gatehouse.lakehouse.store import Store
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous_champion"
-_BEGUN, _DONE, _UNDONE = "move_begun", "move_done", "move_undone"
+MOVE_BEGUN, MOVE_DONE, MOVE_UNDONE = "move_begun", "move_done", "move_undone"
 
 
 class Kind(StrEnum):
@@ -106,7 +106,7 @@ class Gatekeeper:
             self._refuse_moved(move)
             previous = self._holder(PREVIOUS)
             begun = self._enter(
-                _BEGUN,
+                MOVE_BEGUN,
                 move.to,
                 actor=move.actor,
                 details={
@@ -135,9 +135,9 @@ class Gatekeeper:
     def history(self) -> tuple[Live, ...]:
         """Every version that was made champion, oldest first, with the moves that were undone left out."""
         entries = self._entries()
-        begun = {e.seq: e for e in entries if e.action == _BEGUN}
+        begun = {e.seq: e for e in entries if e.action == MOVE_BEGUN}
         found = []
-        for entry in (e for e in entries if e.action == _DONE):
+        for entry in (e for e in entries if e.action == MOVE_DONE):
             start = begun.get(int(entry.details["begun"]))
             if start is not None:
                 kind, record = Kind(start.details["kind"]), start.details["record"]
@@ -263,7 +263,7 @@ class Gatekeeper:
             return self._undone(begun, f"The smoke test failed: {wrong}")
         if self._holder(CHALLENGER) == version:
             self._registry.delete_alias(self._model, CHALLENGER)
-        self._enter(_DONE, version, begun=begun, details={"begun": begun.seq})
+        self._enter(MOVE_DONE, version, begun=begun, details={"begun": begun.seq})
         return Settled(version=version, champion=version)
 
     def _put_back(self, begun: Entry) -> None:
@@ -280,13 +280,13 @@ class Gatekeeper:
 
     def _undone(self, begun: Entry, reason: str) -> Settled:
         version = str(begun.details["to"])
-        self._enter(_UNDONE, version, begun=begun, details={"begun": begun.seq, "reason": reason})
+        self._enter(MOVE_UNDONE, version, begun=begun, details={"begun": begun.seq, "reason": reason})
         return Settled(version=version, champion=self._holder(CHAMPION), undone=reason)
 
     def _unsettled(self) -> Entry | None:
         entries = self._entries()
-        settled = {int(e.details["begun"]) for e in entries if e.action in (_DONE, _UNDONE)}
-        open_moves = [e for e in entries if e.action == _BEGUN and e.seq not in settled]
+        settled = {int(e.details["begun"]) for e in entries if e.action in (MOVE_DONE, MOVE_UNDONE)}
+        open_moves = [e for e in entries if e.action == MOVE_BEGUN and e.seq not in settled]
         return open_moves[-1] if open_moves else None
 
     def _entries(self) -> list[Entry]:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gatehouse.errors import Refused
-from gatehouse.gates.approval import Answer, Approval, Decision, judge_approval, judge_break_glass, objection
-from gatehouse.gates.consent import Witness
+from gatehouse.gates.approval import GATE, Answer, Approval, Decision, judge_approval, judge_break_glass, objection
+from gatehouse.gates.consent import Witness, at_minute, excerpt
 from gatehouse.gates.identity import Identity
+from gatehouse.gates.promotion import MOVE_BEGUN, MOVE_DONE, Kind
 from gatehouse.gates.record import DecisionRecord
-from gatehouse.gates.verdict import Outcome, Verdict
+from gatehouse.gates.verdict import Finding, Outcome, Verdict
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.decisions import find
 from gatehouse.pipelines.pages import publish
 
 if TYPE_CHECKING:
+    from gatehouse.lakehouse.audit import Entry
     from gatehouse.lakehouse.registry import Version
 
 _ACTIONS = tuple(f"decision_{d.value}" for d in Decision)
@@ -71,14 +73,45 @@ def decide(
 
 def decisions(context: Context) -> tuple[Approval, ...]:
     """Everything that was ever decided about versions of this model, as it stands in the audit log."""
-    entries = (e for e in context.audit.entries() if e.model == context.model and e.action in _ACTIONS)
-    return tuple(Approval.from_record(e.details) for e in entries)
+    return tuple(decision for _, decision in _decided(context.audit.entries(), context.model))
 
 
 def approval_verdict(context: Context, record: DecisionRecord, *, break_glass: bool = False) -> Verdict:
-    """What people's decisions amount to, now, for the files as they are now."""
+    """What people's decisions amount to, now, for the files as they are now.
+
+    Whoever rolled a version back has the last word on what was decided before, rejections apart: it may come back, but
+    not by an approval from before that.
+    """
+    entries = context.audit.entries()
+    back = _rolled_back(entries, context.model, record.promoted.version)
+    decided = _decided(entries, context.model)
+    standing = [d for seq, d in decided if back is None or seq > back.seq or d.decision is Decision.REJECT]
     judge_people = judge_break_glass if break_glass else judge_approval
-    return judge_people(record, _files_digest(context, record), decisions(context), context.policy, context.now, ())
+    verdict = judge_people(record, _files_digest(context, record), standing, context.policy, context.now, ())
+    if back is None:
+        return verdict
+    told = Finding(
+        gate=GATE,
+        rule="rollback",
+        outcome=Outcome.HOLD,
+        reason=f"{back.actor} rolled it back at {at_minute(back.at)}, and no decision from before that counts: "
+        f"{excerpt(str(back.details['reason']))}",
+        informative=verdict.opens,
+    )
+    return Verdict((*verdict.findings, told))
+
+
+def _decided(entries: Sequence[Entry], model: str) -> list[tuple[int, Approval]]:
+    """Decisions, oldest first, with the number of their entry."""
+    return [(e.seq, Approval.from_record(e.details)) for e in entries if e.model == model and e.action in _ACTIONS]
+
+
+def _rolled_back(entries: Sequence[Entry], model: str, version: str) -> Entry | None:
+    """The last rollback from a version, as it was begun; None: there was none, or it was undone."""
+    moves = [e for e in entries if e.model == model]
+    done = {e.details["begun"] for e in moves if e.action == MOVE_DONE}
+    backs = (e for e in reversed(moves) if e.action == MOVE_BEGUN and e.details["kind"] == Kind.ROLLBACK)
+    return next((e for e in backs if e.details["from"] == version and e.seq in done), None)
 
 
 def _files_digest(context: Context, record: DecisionRecord) -> str:

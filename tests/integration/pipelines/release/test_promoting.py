@@ -176,6 +176,18 @@ def test_a_rollback_leads_away_from_what_broke_the_glass_and_never_to_it(road: R
         road.rollback()
 
 
+def test_what_was_rolled_back_comes_back_by_a_new_approval_alone(road: Road) -> None:
+    promoted(road)
+    road.rollback(BERT, reason="it drifts")
+
+    with pytest.raises(Refused, match=r"0 of 1 approvals needed.*bert@example.org rolled it back at .*: it drifts"):
+        road.promote("2")
+    assert road.aliases()[CHAMPION] == "1"
+    assert road.decide("2", ANNA).opens
+    assert road.promote("2").moved
+    assert road.aliases()[CHAMPION] == "2"
+
+
 # Another hand
 
 
