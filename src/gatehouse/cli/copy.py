@@ -48,5 +48,6 @@ def command(
         echo_json({"version": copied.version, "model": copied.model, "tags": copied.tags})
     else:
         click.echo(
-            f"It is version {copied.version} of {copied.model} now: gatehouse release --version {copied.version}"
+            f"It is version {copied.version} of {copied.model} now. "
+            f"Next: gatehouse release --version {copied.version} --env {env}"
         )
