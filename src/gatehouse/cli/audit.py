@@ -68,7 +68,7 @@ def verify(found: dict[str, Path | None], env: str, head: str | None, as_json: b
         raise DataError(
             f"The audit log of {env} and the registry do not hold: " + " ".join(problems),
             why="Who approved what, and who is champion, can no longer be proven.",
-            remedy=f"Compare with a copy of the log; then put the champion back: gatehouse rollback --env {env} --reason ...",
+            remedy=f"Compare with a copy of the log; then go back: gatehouse rollback --env {env} --reason ...",
         )
     if not as_json:
         click.echo(f"{number} entries, unbroken; the champion is the one they name.")
