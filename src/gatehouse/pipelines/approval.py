@@ -14,7 +14,7 @@ from gatehouse.gates.promotion import MOVE_BEGUN, MOVE_DONE, Kind
 from gatehouse.gates.record import DecisionRecord
 from gatehouse.gates.verdict import Finding, Outcome, Verdict
 from gatehouse.pipelines.context import Context
-from gatehouse.pipelines.decisions import find
+from gatehouse.pipelines.decisions import JUDGED, find
 from gatehouse.pipelines.pages import publish
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def approval_verdict(context: Context, record: DecisionRecord, *, break_glass: b
     """
     entries = context.audit.entries()
     back = _rolled_back(entries, context.model, record.promoted.version)
-    decided = _decided(entries, context.model)
+    decided = [(seq, _carried_over(entries, record, d)) for seq, d in _decided(entries, context.model)]
     standing = [d for seq, d in decided if back is None or seq > back.seq or d.decision is Decision.REJECT]
     judge_people = judge_break_glass if break_glass else judge_approval
     verdict = judge_people(record, _files_digest(context, record), standing, context.policy, context.now, ())
@@ -104,6 +104,14 @@ def approval_verdict(context: Context, record: DecisionRecord, *, break_glass: b
 def _decided(entries: Sequence[Entry], model: str) -> list[tuple[int, Approval]]:
     """Decisions, oldest first, with the number of their entry."""
     return [(e.seq, Approval.from_record(e.details)) for e in entries if e.model == model and e.action in _ACTIONS]
+
+
+def _carried_over(entries: Sequence[Entry], record: DecisionRecord, decision: Approval) -> Approval:
+    """A rejection is of the candidate, whichever refit of it was to be promoted when somebody said so."""
+    judged = (e for e in entries if e.model == record.model and e.action == JUDGED)
+    its_own = {e.details["record"] for e in judged if e.details["judged"] == record.candidate.version}
+    rejected = decision.decision is Decision.REJECT and decision.record_digest in its_own
+    return replace(decision, record_digest=record.digest()) if rejected else decision
 
 
 def _rolled_back(entries: Sequence[Entry], model: str, version: str) -> Entry | None:
@@ -160,7 +168,10 @@ def _same_place(one: Witness, other: Witness) -> bool:
 def _refuse_void(context: Context, record: DecisionRecord, approval: Approval) -> None:
     """An approval that could not count is refused at once, not when somebody tries to promote."""
     policy, now = context.policy, context.now
-    rejections = [d for d in decisions(context) if d.decision is Decision.REJECT]  # outweigh it, whoever else may come
+    entries = context.audit.entries()
+    rejections = [  # outweigh it, whoever else may come
+        _carried_over(entries, record, d) for _, d in _decided(entries, context.model) if d.decision is Decision.REJECT
+    ]
     lone = judge_approval(record, approval.files_digest, [*rejections, approval], policy, now, ())
     of_others = ("approvals", *(f"check {c.id}" for c in policy.approval.manual_checks))  # they may still come
     void = [f for f in lone.findings if f.outcome is not Outcome.PROMOTE and f.rule not in of_others]

@@ -25,7 +25,8 @@ RECORD_TAG = "gatehouse_record"
 VERDICT_TAG = "gatehouse_verdict"
 JUDGED_TAG = "gatehouse_judged_version"
 """On a refit: the version whose record it shares."""
-_JUDGED = "judged"
+JUDGED = "judged"
+"""What the audit log calls it that a record was made."""
 _DECISION = "\n\n## Decision\n\n"
 OWN_TAGS = (RECORD_TAG, VERDICT_TAG, JUDGED_TAG)
 """What the gates write on a version; everything else there is its lineage."""
@@ -56,13 +57,13 @@ def enter(context: Context, record: DecisionRecord) -> None:
     """Say in the audit log that this record was made: once, however often it is called."""
     digest = record.digest()
     context.audit.append(
-        action=_JUDGED,
+        action=JUDGED,
         actor=record.candidate.proposer,
         actor_source="proposer of the version",
         model=context.model,
         version=record.promoted.version,
         details={"record": digest, "verdict": record.verdict.value, "judged": record.candidate.version},
-        key=f"{_JUDGED}:{digest}",
+        key=f"{JUDGED}:{digest}",
     )
 
 
@@ -108,7 +109,7 @@ def _not_the_one(
         return f"not the one of its tag ({digest[:12]}, not {wanted[:12]})"
     if version.version not in (record.candidate.version, record.promoted.version):
         return f"that of version {record.promoted.version}"
-    entered = (e for e in context.audit.entries() if e.action == _JUDGED and e.model == context.model)
+    entered = (e for e in context.audit.entries() if e.action == JUDGED and e.model == context.model)
     if digest not in {e.details["record"] for e in entered}:
         return f"unknown to the audit log ({digest[:12]}): Gatehouse did not make it, or did not end"
     return None

@@ -188,6 +188,16 @@ def test_what_was_rolled_back_comes_back_by_a_new_approval_alone(road: Road) -> 
     assert road.aliases()[CHAMPION] == "2"
 
 
+def test_a_rejected_version_does_not_come_back_as_its_refit(road: Road) -> None:
+    road.decide("2", BERT, decision=Decision.REJECT, reason="it snows in July")
+    refitting = road.policy(refit="full", refit_score_shift=1.0)
+    assert refitting.judge("2").record.promoted.version == "4"
+
+    for act in (refitting.decide, refitting.promote):
+        with pytest.raises(Refused, match=r"bert@example.org .*rejected it at .*: it snows in July"):
+            act("2", ANNA)
+
+
 # Another hand
 
 
