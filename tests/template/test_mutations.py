@@ -156,7 +156,9 @@ MUTATIONS = {
         file="gatehouse/lakehouse/model_files.py",
         old="hashlib.file_digest(content, 'sha256').hexdigest()",
         new="content.name and 'f' * 64",
-        tests=("tests/integration/lakehouse/test_registry_contract.py::test_any_change_of_the_files_changes_the_digest",),
+        tests=(
+            "tests/integration/lakehouse/test_registry_contract.py::test_any_change_of_the_files_changes_the_digest",
+        ),
     ),
     "the alias is scored, not the version under test": Mutation(
         entry=6,
