@@ -100,13 +100,14 @@ def approval(found: dict[str, Path | None], model: str, number: str, env: str, a
 @_parameters
 def deployment(found: dict[str, Path | None], model: str, number: str, env: str, as_json: bool) -> None:
     """The same as `gatehouse promote`."""
+    from gatehouse.cli.judges import judge_of
     from gatehouse.cli.telling import decision_summary, tell
     from gatehouse.cli.world import place
     from gatehouse.pipelines.judging import put_live
 
     where = place(found)
     with _opened(where, env, model, number) as (context, version):
-        passed = put_live(context, version)
+        passed = put_live(context, version, judge_of(where, env).rights)
         summary = decision_summary(context, passed.settled.version) if passed.settled else ""
     tell(where.settings.root, summary)
     _say(passed, as_json=as_json)

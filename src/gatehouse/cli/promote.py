@@ -36,6 +36,7 @@ def command(
     """A promotion that was interrupted is settled first, whoever runs this."""
     from gatehouse.cli.acting import acting
     from gatehouse.cli.display import TerminalProgress, echo_json
+    from gatehouse.cli.judges import judge_of
     from gatehouse.cli.telling import decision_summary, provider_of, tell
     from gatehouse.cli.world import open_context, place
     from gatehouse.gates.approval import Decision
@@ -56,7 +57,7 @@ def command(
         if break_glass:
             decide(context, known, Decision.BREAK_GLASS, actor=actor, reason=reason, answers={})
         elif context.environment.driver == "registry":
-            refuse_withdrawn(context, known)
+            refuse_withdrawn(context, known, judge_of(where, env).rights)
         settled = promote(context, known, actor=actor, break_glass=break_glass, reason=reason)
         told = decision_summary(context, settled.version)
     tell(where.settings.root, told, {"champion": settled.champion or ""})

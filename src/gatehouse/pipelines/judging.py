@@ -117,7 +117,7 @@ def confirm_approval(context: Context, version: Version, rights_of: Callable[[],
     return Passed(said=f"Version {number} is approved by {tagged.name}: {rights.established_by}.")
 
 
-def put_live(context: Context, version: Version) -> Passed:
+def put_live(context: Context, version: Version, rights_of: Callable[[], TagRights]) -> Passed:
     """Make an approved version the champion, in the name of who approved it.
 
     Raises:
@@ -129,7 +129,7 @@ def put_live(context: Context, version: Version) -> Passed:
         return Passed(said=over)
     record = find(context, version)
     actor = _approver(context, record)
-    refuse_withdrawn(context, version)
+    refuse_withdrawn(context, version, rights_of)
     settled = promote(context, version, actor=actor)
     if not settled.moved:
         raise Refused(
@@ -140,16 +140,18 @@ def put_live(context: Context, version: Version) -> Passed:
     return Passed(said=f"Version {settled.version} is the champion of {context.model}.", settled=settled)
 
 
-def refuse_withdrawn(context: Context, version: Version) -> None:
+def refuse_withdrawn(context: Context, version: Version, rights_of: Callable[[], TagRights]) -> None:
     """Where the registry judges, an approval stands as long as the tags say so: whoever changes them takes it back.
 
     Raises:
-        Refused: the tags say no, or nothing, or are about another record, whatever was entered before.
+        Refused: the tags say no, or nothing, or are about another record, whatever was entered before; or `rights_of`
+            cannot say who may set them.
     """
     record = find(context, version)
     if not _through_the_gates(context, record.promoted.version):
         judged = context.registry.get(context.model, version.tags.get(JUDGED_TAG, version.version))
         _refuse_untagged(context, judged, Tagged.of(judged.tags), record.digest())
+        rights_of()
 
 
 def tags_of(approval: Approval) -> dict[str, str]:

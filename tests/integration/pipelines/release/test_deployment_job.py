@@ -47,8 +47,12 @@ def approval(road: Road, number: str, asked: Callable[[], TagRights] = rights) -
     return confirm_approval(road.context(), road.version(number), asked)
 
 
-def deployment(road: Road, number: str) -> Passed:
-    return put_live(road.context(), road.version(number))
+def deployment(road: Road, number: str, asked: Callable[[], TagRights] = rights) -> Passed:
+    return put_live(road.context(), road.version(number), asked)
+
+
+def ungoverned() -> TagRights:
+    raise Refused("The tag approval is not governed.")
 
 
 def refusal(step: Callable[..., Passed], *arguments: Any) -> str:
@@ -78,6 +82,14 @@ def test_a_version_goes_through_the_three_steps_and_again_through_them_without_e
     assert approval(road, "2").said == "Version 2 is the champion already."
     deployment(road, "2")
     assert road.said() == said
+
+
+def test_an_approval_that_was_entered_is_not_enough_where_anybody_may_set_the_tags(road: Road) -> None:
+    road.decide("2", ANNA)
+    tag(road, "2", "approved")
+
+    assert refusal(approval, road, "2", ungoverned) == refusal(deployment, road, "2", ungoverned)
+    assert road.aliases()[CHAMPION] == "1"
 
 
 def test_what_the_gates_hold_says_that_there_is_nothing_to_approve(road: Road, answered: Callable[[Any], Any]) -> None:
