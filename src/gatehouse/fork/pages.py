@@ -64,7 +64,7 @@ make demo    # needs Python 3.11 to 3.13 and make: no cloud account, no JVM, no 
 make test
 ```
 
-Without make (Windows): `pip install uv`, then `uv run gatehouse demo` and `uv run pytest`.
+Without make (Windows): `pip install uv`, then `uv run gatehouse demo` and `uv run pytest -m "not slow"`.
 
 - `src/{name.package}/` is the use case: its tables, features, label and estimator.
 - `conf/` says where it runs, when a model is retrained, and what a model must show to get into production.

@@ -146,10 +146,3 @@ def _rows_in(frame: DataFrame, known_at: str, window: Window) -> int:
 
     moment = F.col(known_at)
     return frame.where((moment > F.lit(window.start)) & (moment <= F.lit(window.end))).count()
-
-
-def freshness(context: Context) -> dict[str, datetime | None]:
-    """Up to when each feature table is complete."""
-    done = completed(context, "features")
-    names = [f.table.name for f in context.project.feature_tables]
-    return {name: done[name].as_of if name in done else None for name in names}

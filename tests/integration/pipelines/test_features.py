@@ -11,7 +11,7 @@ from chispa import assert_approx_df_equality
 
 from gatehouse.errors import TableNotFound
 from gatehouse.pipelines import ingest as ingesting
-from gatehouse.pipelines.features import Refreshed, freshness, refresh
+from gatehouse.pipelines.features import Refreshed, refresh
 from gatehouse.pipelines.ingest import ingest
 from gatehouse.project import Column, FeatureTable
 
@@ -205,7 +205,6 @@ def test_an_environment_computes_its_own_features_of_anothers_sources(five_days:
     assert found == Refreshed(table=TABLE, rows=3, since=may(2) - INSTANT)
     assert five_days.rows(TABLE, "dev", "mean_temperature_3d") == [(2.0,), (3.0,), (4.0,)]
     assert five_days.versions("prod") == before
-    assert freshness(five_days.at("2013-05-04", "dev")) == {TABLE: may(4)}
 
 
 def test_a_source_that_was_never_ingested_is_named_with_the_command_that_does_it(weather: Lakehouse) -> None:
