@@ -61,6 +61,8 @@ class Subject:
     """The record itself, for whoever has to be shown it; empty: nobody can be."""
     about: str = ""
     """Why it was decided so, in Markdown."""
+    env: str = ""
+    """Gatehouse's environment, which the provider's need not be called after."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -38,9 +38,9 @@ class Unable:
     def approvals(self, environment: str, subject: Subject) -> tuple[Approved, ...]:
         """Nobody signed in, so nobody can have approved."""
         raise Refused(
-            f"{self.title} cannot say who approved {environment}.",
+            f"{self.title}: nobody says who approved {environment}.",
             why="--from-ci records a person whom a provider let sign in, and nobody else.",
-            remedy=f"Approve it by name: gatehouse approve {subject.version} --env {environment} --reason ...",
+            remedy=f"Approve it by name: gatehouse approve {subject.version} --env {subject.env or 'ENV'} --reason ...",
         )
 
     def accounts(self, names: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG002

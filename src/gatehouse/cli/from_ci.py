@@ -37,6 +37,7 @@ def approve_from_ci(
         model=context.model,
         record=record.to_json(),
         about=decision_summary(context, version.version),
+        env=context.name,
     )
     try:
         asked = provider.approvals(environment, subject)

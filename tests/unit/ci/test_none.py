@@ -68,8 +68,8 @@ def test_what_is_told_to_nobody_is_told_to_nobody(tmp_path: Path) -> None:
 def test_nobody_approved_where_nobody_signs_in(tmp_path: Path) -> None:
     ci = detect({}, log=io.StringIO(), folder=tmp_path)
 
-    with pytest.raises(Refused, match="No CI cannot say who approved prod") as caught:
-        ci.approvals("prod", Subject(version="7", digest="ab" * 32))
+    with pytest.raises(Refused, match="No CI: nobody says who approved prod-approval") as caught:
+        ci.approvals("prod-approval", Subject(version="7", digest="ab" * 32, env="prod"))
 
     assert caught.value.remedy.endswith("gatehouse approve 7 --env prod --reason ...")
 
