@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from gatehouse.reports.accuracy import accuracy_of
 from gatehouse.reports.gfm import code, escaped
-from gatehouse.reports.inputs import State, expectations
-from gatehouse.reports.scores import newest
+from gatehouse.reports.inputs import State, drift, expectations
 
 if TYPE_CHECKING:
     from gatehouse.project import Project
@@ -115,18 +114,12 @@ def _lines(cause: Cause, readings: Readings, approvers: Sequence[str], run: str)
 
 def _drifted(thresholds: MonitoringFile, readings: Readings) -> Iterator[str]:
     """Of the champion's columns: beyond the threshold, and beyond what ordinary windows show."""
-    champion = readings.champion
-    current = [m for m in newest(readings) if champion and m.version == champion.version and not m.unit]
-    usual = {m.subject: m.value or 0.0 for m in current if m.metric == "drift_usual"}
-    moved = [
-        (m.value, m.subject)
-        for m in current
-        if m.metric == "drift_psi"
-        and m.value is not None
-        and m.value > max(thresholds.drift_alert, usual.get(m.subject, 0.0))
-    ]
-    for psi, subject in sorted(moved, key=lambda pair: (-pair[0], pair[1])):
-        yield f"{subject}: population stability index {psi:.2f}; the alert begins at {thresholds.drift_alert:g}."
+    for found in drift(readings, thresholds, readings.champion.version) if readings.champion else ():
+        if found.state is State.ALERT:
+            yield (
+                f"{found.column}: population stability index {found.psi:.2f}; "
+                f"the alert begins at {thresholds.drift_alert:g}."
+            )
 
 
 def _worsened(project: Project, thresholds: MonitoringFile, readings: Readings) -> Iterator[str]:

@@ -33,11 +33,16 @@ class State(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drift:
-    """One column. `length` is its bar in per cent of the scale, `beyond` that the bar was cut."""
+    """One column. `length` is its bar in per cent of the scale, `beyond` that the bar was cut.
+
+    `usual` is what 95 % of ordinary windows of as many units stay below (None: not measured): beyond the threshold and
+    not beyond that, a column is watched, and nobody is called.
+    """
 
     column: str
     is_prediction: bool
     psi: float | None
+    usual: float | None
     missing_rate: float | None
     rows: int
     state: State
@@ -91,15 +96,17 @@ def drift(readings: Readings, thresholds: MonitoringFile, version: str | None) -
     """Columns by their distance from training, the farthest first, those that could not be measured last."""
     current = [m for m in newest(readings) if m.version == version and not m.unit]
     missing = {m.subject: m.value for m in current if m.metric == "missing_rate"}
+    usual = {m.subject: m.value for m in current if m.metric == "drift_usual"}
     top = _top(thresholds, [m.value for m in current if m.metric == "drift_psi" and m.value is not None])
     found = [
         Drift(
             column=m.subject,
             is_prediction=m.subject == _PREDICTIONS,
             psi=m.value,
+            usual=usual.get(m.subject),
             missing_rate=missing.get(m.subject),
             rows=m.rows,
-            state=_drift_state(m.value, thresholds),
+            state=_drift_state(m.value, usual.get(m.subject), thresholds),
             length=100 * min((m.value or 0.0) / top, 1.0),
             beyond=m.value is not None and m.value > top,
         )
@@ -188,10 +195,10 @@ def _expected(
     )
 
 
-def _drift_state(psi: float | None, thresholds: MonitoringFile) -> State:
+def _drift_state(psi: float | None, usual: float | None, thresholds: MonitoringFile) -> State:
     if psi is None:
         return State.UNKNOWN
-    if psi > thresholds.drift_alert:
+    if psi > max(thresholds.drift_alert, usual or 0.0):
         return State.ALERT
     return State.WATCH if psi > thresholds.drift_warning else State.FINE
 

@@ -115,7 +115,7 @@ def headline(project: Project, thresholds: MonitoringFile, readings: Readings) -
         drifted=sum(d.state is State.ALERT for d in columns),
         columns=len(columns),
         farthest=columns[0].column if columns else "",
-        drift=columns[0].state if columns else State.UNKNOWN,
+        drift=_worst([d.state for d in columns]),
         violations=sum(e.violations for e in evaluated),
         expectations=len(evaluated),
         expected=_worst([e.state for e in evaluated]),

@@ -34,6 +34,7 @@ def test_columns_come_by_their_distance_and_the_unmeasured_last(
             measured("missing_rate", 0.25, subject="still"),
             measured("drift_psi", 0.2, subject="predictions"),
             measured("drift_psi", 5.0, subject="wild"),
+            measured("drift_usual", 0.3, subject="wild"),
             measured("drift_psi", 9.0, subject="of another version", version="2"),
         )
     )
@@ -45,6 +46,7 @@ def test_columns_come_by_their_distance_and_the_unmeasured_last(
             column="wild",
             is_prediction=False,
             psi=5.0,
+            usual=0.3,
             missing_rate=None,
             rows=100,
             state=State.ALERT,
@@ -55,6 +57,7 @@ def test_columns_come_by_their_distance_and_the_unmeasured_last(
             column="predictions",
             is_prediction=True,
             psi=0.2,
+            usual=None,
             missing_rate=None,
             rows=100,
             state=State.WATCH,
@@ -65,6 +68,7 @@ def test_columns_come_by_their_distance_and_the_unmeasured_last(
             column="still",
             is_prediction=False,
             psi=0.05,
+            usual=None,
             missing_rate=0.25,
             rows=100,
             state=State.FINE,
@@ -75,6 +79,7 @@ def test_columns_come_by_their_distance_and_the_unmeasured_last(
             column="empty",
             is_prediction=False,
             psi=None,
+            usual=None,
             missing_rate=None,
             rows=0,
             state=State.UNKNOWN,
@@ -90,6 +95,24 @@ def test_a_column_exactly_at_a_threshold_has_not_passed_it(
     here = readings(measurements=tuple(measured("drift_psi", psi, subject=f"{psi}") for psi in (0.1, 0.25)))
 
     assert [(d.psi, d.state) for d in drift(here, thresholds, "1")] == [(0.25, State.WATCH), (0.1, State.FINE)]
+
+
+def test_a_column_that_moves_no_more_than_ordinary_windows_do_is_watched(
+    thresholds: MonitoringFile, measured: Make, readings: Read
+) -> None:
+    here = readings(
+        measurements=(
+            measured("drift_psi", 0.5, subject="season"),
+            measured("drift_usual", 0.5, subject="season"),
+            measured("drift_psi", 0.4, subject="distance"),
+            measured("drift_usual", 0.3, subject="distance"),
+        )
+    )
+
+    assert [(d.column, d.state) for d in drift(here, thresholds, "1")] == [
+        ("season", State.WATCH),
+        ("distance", State.ALERT),
+    ]
 
 
 @pytest.mark.parametrize(("farthest", "warning", "alert"), [(0.01, 33.3, 83.3), (0.5, 20.0, 50.0), (100.0, 10.0, 25.0)])
