@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import math
 import sys
@@ -18,6 +19,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from gatehouse.errors import Interrupted
 
 
 def stdout_console() -> Console:
@@ -54,6 +57,31 @@ class TerminalProgress:
     def note(self, text: str) -> None:
         """One indented line."""
         self.console.print(Text(f"    {text}", style="dim"))
+
+
+class HeldProgress(TerminalProgress):
+    """Of work beside that which is on the screen: its lines are kept until it is their turn."""
+
+    def __init__(self) -> None:
+        super().__init__(Console(file=io.StringIO(), record=True, highlight=False))
+        self._given_up = False
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        """See TerminalProgress. After `give_up` no further step begins."""
+        if self._given_up:
+            raise Interrupted(f"{text}: not begun, because what goes on beside it has ended.")
+        with super().step(text):
+            yield
+
+    def give_up(self) -> None:
+        """End the work at its next step."""
+        self._given_up = True
+
+    def tell(self, console: Console) -> None:
+        """Show what was kept."""
+        if lines := self.console.export_text(styles=True).rstrip():
+            console.print(Text.from_ansi(lines))
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:

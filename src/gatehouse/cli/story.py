@@ -6,6 +6,7 @@ Every step is a command that anybody can run; the story only plays all the parts
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from importlib import import_module
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from rich.rule import Rule
 
 from gatehouse.cli.cheats import train_on_an_outcome, train_on_broken_data
-from gatehouse.cli.display import peak_memory
+from gatehouse.cli.display import HeldProgress, TerminalProgress, peak_memory
 from gatehouse.cli.words import show_verdict
 from gatehouse.cli.world import clean_process
 from gatehouse.clock import Clock
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from gatehouse.lakehouse.registry import Version
     from gatehouse.pipelines.clean_process import CleanProcess
     from gatehouse.pipelines.context import Context
-    from gatehouse.progress import Progress
 
 _MOST_REASONS = 2
 DEVELOPER, APPROVER, SCHEDULE = "developer@example.org", "approver@example.org", "schedule"
@@ -50,7 +50,7 @@ DEVELOPER, APPROVER, SCHEDULE = "developer@example.org", "approver@example.org",
 class Story:
     """The chapters, in order. A second run finds what the first one did, and tells it again."""
 
-    def __init__(self, world: World, console: Console, progress: Progress) -> None:
+    def __init__(self, world: World, console: Console, progress: TerminalProgress) -> None:
         self._world = world
         self._console = console
         self._progress = progress
@@ -63,18 +63,20 @@ class Story:
         first, monitored, challenged = (
             _moment(d) for d in (self._demo.first_release, self._demo.monitored, self._demo.challenged)
         )
-        with clean_process(self._world.place) as process:  # it imports while this one takes data in
+        with (
+            clean_process(self._world.place) as process,  # it imports while this one takes data in
+            ThreadPoolExecutor(max_workers=1) as beside,
+        ):
             prod = self._at("prod", first)
             self._get_ready(prod)
             self._production(prod)
-            self._development(first)
-            self._staging(first)
+            self._development_and_staging(first, beside)
             self._first_release(prod, process)
             self._demand_champion(prod)
             self._spring(self._at("prod", monitored))
             later = self._at("prod", challenged)
             challenger = self._challenger(later, process)
-            self._turned_away(later, challenger, process)
+            self._turned_away(later, challenger, process, beside)
         self._rollback(later)
         Clock(later.store, later.environment).keep(challenged)  # what is tried next begins where the story ended
         self._close(later, time.perf_counter() - begin)
@@ -103,20 +105,22 @@ class Story:
         self._chapter(f"prod takes in everything known by {prod.as_of:%-d %B %Y}")
         ingest(prod)
 
-    def _development(self, moment: datetime) -> None:
-        dev = self._at("dev", moment)
+    def _development_and_staging(self, moment: datetime, beside: ThreadPoolExecutor) -> None:
+        """Two environments that have nothing to do with each other, at once; told one after the other."""
+        dev, held = self._at("dev", moment), HeldProgress()
+        staging = self._world.context("staging", moment, held)
         self._chapter(f"dev reads prod, cannot write there, and searches on {dev.environment.data_fraction:.0%} of it")
-        refresh(dev)
-        train(dev, proposer=DEVELOPER)
-
-    def _staging(self, moment: datetime) -> None:
-        staging = self._at("staging", moment)
-        self._chapter(f"staging rehearses every pipeline on {staging.environment.data_fraction:.0%} of the events")
-        ingest(staging)
-        refresh(staging)
-        rehearse(staging, train(staging, proposer=DEVELOPER).version, actor=_who(DEVELOPER))
-        infer(staging)
-        monitor(staging)
+        rehearsed = beside.submit(_every_pipeline, staging)
+        try:
+            refresh(dev)
+            train(dev, proposer=DEVELOPER)
+            self._chapter(f"staging rehearses every pipeline on {staging.environment.data_fraction:.0%} of the events")
+            rehearsed.result()
+        except BaseException:
+            held.give_up()
+            raise
+        finally:
+            held.tell(self._progress.console)
 
     def _first_release(self, prod: Context, process: CleanProcess) -> None:
         self._chapter("the first release has to beat the rule of thumb")
@@ -156,13 +160,15 @@ class Story:
                 self._approve_and_promote(prod, judged)
         return candidate
 
-    def _turned_away(self, prod: Context, honest: Version, process: CleanProcess) -> None:
+    def _turned_away(self, prod: Context, honest: Version, process: CleanProcess, beside: ThreadPoolExecutor) -> None:
         features = next(f.features for f in prod.project.feature_tables if f.table.name == self._demo.broken_table)
         self._chapter(f"a candidate that learnt from a broken {self._demo.broken_table}")
-        self._judge(prod, train_on_broken_data(prod, features, proposer=DEVELOPER), process)
+        broken = train_on_broken_data(prod, features, proposer=DEVELOPER)
+        training = beside.submit(train_on_an_outcome, prod, honest, self._demo.leaked_column, proposer=DEVELOPER)
+        self._judge(prod, broken, process)
         self._chapter(f"a candidate that sees {self._demo.leaked_column}")
         with prod.progress.step("train on what is known only afterwards"):
-            leaky = train_on_an_outcome(prod, honest, self._demo.leaked_column, proposer=DEVELOPER)
+            leaky = training.result()
         self._judge(prod, leaky, process)
 
     def _rollback(self, prod: Context) -> None:
@@ -227,6 +233,14 @@ class Story:
         memory = peak_memory()
         cost = f", {memory:.1f} GiB of memory at most" if memory else ""
         self._console.print(f"\n[green]Done[/green] in {seconds:.0f} s{cost}.")
+
+
+def _every_pipeline(staging: Context) -> None:
+    ingest(staging)
+    refresh(staging)
+    rehearse(staging, train(staging, proposer=DEVELOPER).version, actor=_who(DEVELOPER))
+    infer(staging)
+    monitor(staging)
 
 
 def _moment(day: date) -> datetime:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -52,32 +55,71 @@ def import_mlflow() -> ModuleType:
     return mlflow
 
 
+@dataclass
+class _Pointed:
+    """Where MLflow points, for how many of those inside, and what has to be put back after the last of them."""
+
+    target: tuple[str, str]
+    before: tuple[Any, ...]
+    variables: Mapping[str, str | None]
+    uses: int = 0
+
+
+_pointed: list[_Pointed] = []
+_turn = threading.RLock()
+
+
 @contextmanager
 def pointed_at(tracking_uri: str, registry_uri: str) -> Iterator[None]:
     """Inside, MLflow's fluent functions (`log_model`, `models:/` addresses) work on these two; outside, as before.
 
-    The state is the process's: two threads that point at different places must take turns.
+    The state is the process's. Threads may be inside together while they point at the same two; those that point
+    elsewhere must take turns.
     """
-    mlflow = import_mlflow()
+    import_mlflow()
+    with _turn:
+        if not _pointed or _pointed[-1].target != (tracking_uri, registry_uri):
+            _pointed.append(_point(tracking_uri, registry_uri))
+        point = _pointed[-1]
+        point.uses += 1
+    try:
+        yield
+    finally:
+        with _turn:
+            point.uses -= 1
+            if point.uses == 0:
+                _pointed.remove(point)
+                _put_back(point)
+
+
+def _point(tracking_uri: str, registry_uri: str) -> _Pointed:
+    import mlflow
     from mlflow.tracking import fluent
     from mlflow.tracking._model_registry import utils as registry
     from mlflow.tracking._tracking_service import utils as tracking
 
     # MLflow has no public way to ask what was set, as opposed to what applies, nor to take back a choice of experiment.
-    before = tracking._tracking_uri, registry._registry_uri, fluent._active_experiment_id
-    variables = {name: os.environ.get(name) for name in _URI_VARIABLES}
-    try:
-        mlflow.set_tracking_uri(tracking_uri)
-        mlflow.set_registry_uri(registry_uri)
-        fluent._active_experiment_id = None
-        os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
-        yield
-    finally:
-        mlflow.set_tracking_uri(before[0])
-        mlflow.set_registry_uri(before[1])
-        fluent._active_experiment_id = before[2]
-        for name, content in variables.items():
-            if content is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = content
+    point = _Pointed(
+        target=(tracking_uri, registry_uri),
+        before=(tracking._tracking_uri, registry._registry_uri, fluent._active_experiment_id),
+        variables={name: os.environ.get(name) for name in _URI_VARIABLES},
+    )
+    mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_registry_uri(registry_uri)
+    fluent._active_experiment_id = None
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
+    return point
+
+
+def _put_back(point: _Pointed) -> None:
+    import mlflow
+    from mlflow.tracking import fluent
+
+    mlflow.set_tracking_uri(point.before[0])
+    mlflow.set_registry_uri(point.before[1])
+    fluent._active_experiment_id = point.before[2]
+    for name, content in point.variables.items():
+        if content is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = content

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,28 @@ def test_what_mlflow_pointed_at_before_it_points_at_afterwards(
         raise ValueError("no rows")
 
     assert (mlflow.get_tracking_uri(), mlflow.get_registry_uri(), dict(os.environ)) == before
+
+
+def test_where_two_threads_have_runs_the_first_to_end_leaves_mlflow_pointed_for_the_other(tracking: Tracking) -> None:
+    before = mlflow.get_tracking_uri()
+    begun, may_end = threading.Event(), threading.Event()
+
+    def other() -> str:
+        with tracking.run("beside", tags={}) as run:
+            begun.set()
+            assert may_end.wait(60)
+            return run.run_id
+
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        with tracking.run("training", tags={}) as run:
+            running = beside.submit(other)
+            assert begun.wait(60)
+            assert active() == run.run_id
+        assert mlflow.get_tracking_uri() == tracking.tracking_uri
+        may_end.set()
+        assert running.result() != run.run_id
+    assert mlflow.get_tracking_uri() == before
+    assert {tracking.client.get_run(i).info.status for i in (run.run_id, running.result())} == {"FINISHED"}
 
 
 def test_a_run_that_mlflow_projects_opened_elsewhere_is_left_alone(

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from gatehouse.cli.display import TerminalProgress, echo_json, shown, table
+from gatehouse.cli.display import HeldProgress, TerminalProgress, echo_json, shown, table
+from gatehouse.errors import Interrupted
 
 
 class Colour(Enum):
@@ -92,3 +93,19 @@ def test_progress_tells_what_was_done_and_what_was_not() -> None:
 
     told = [line.split("  0.")[0].rstrip() for line in out.getvalue().splitlines()]
     assert told == ["    a finding [with brackets]", "  + inner [1]", "  x fails", "  + outer"]
+
+
+def test_work_beside_is_told_when_it_is_its_turn_and_begins_nothing_once_it_is_given_up() -> None:
+    out = io.StringIO()
+    held = HeldProgress()
+    with held.step("ingest"):
+        held.note("3 rows [new]")
+        held.give_up()
+    with pytest.raises(Interrupted, match="features: not begun"), held.step("features"):
+        pytest.fail("it began")
+    assert out.getvalue() == ""
+
+    held.tell(Console(file=out, width=90))
+
+    told = [line.split("  0.")[0].rstrip() for line in out.getvalue().splitlines()]
+    assert told == ["    3 rows [new]", "  + ingest"]
