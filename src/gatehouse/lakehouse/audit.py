@@ -1,8 +1,9 @@
 """The audit log: what was decided and done in an environment, by whom, in rows that can be added and not changed.
 
 One chain per environment. A row is written under a lock of its own, then the anchor beside the table is moved to it; a
-process killed in between leaves the anchor one entry behind, which the next append mends. The table refuses changes
-where the engine honours Delta's `appendOnly`, and `audit_chain` finds those that were made around it.
+process killed in between leaves the anchor one entry behind, which the next append mends. The lock is one machine's, so
+the anchor only goes forward, and whoever has moved it looks whether another machine was further. The table refuses
+changes where the engine honours Delta's `appendOnly`, and `audit_chain` finds those that were made around it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from gatehouse.lakehouse.audit_chain import (
     genesis,
     row_hash,
     verify_chain,
+    verify_growth,
     verify_tail,
 )
 from gatehouse.lakehouse.failures import first_line
@@ -109,6 +111,7 @@ class AuditLog:
         self._anchor = anchor_name(name.catalog, name.schema)
         self._clock = clock
         self._lock_timeout = lock_timeout
+        self._reached: Head | None = None  # the last entry that this object wrote, or found whole
 
     def append(
         self,
@@ -161,15 +164,15 @@ class AuditLog:
     def verify(self, head: Head | None = None) -> Verification:
         """Read the whole log and say what is wrong with it. `head` is any earlier one that was kept elsewhere."""
         try:
-            return verify_chain(str(self._name), self._rows(), anchor=self._read_anchor(), kept=head)
+            rows, anchor = self._look()
+            return verify_chain(str(self._name), rows, anchor=anchor, kept=head)
         except StorageError as error:
             return Verification(problems=(error.what,), head=None)
 
     def _last(self) -> Row | None:
-        """The last row, its anchor mended if a killed process left it behind; StateError after tampering."""
-        anchor = self._read_anchor()
-        rows = self._rows(since=anchor.seq if anchor else 0)
-        found = verify_tail(str(self._name), rows, anchor)
+        """The last row, its anchor mended if it was left behind or put back; StateError after tampering."""
+        rows, anchor = self._look(tail=True)
+        found = verify_tail(str(self._name), rows, anchor, reached=self._reached)
         if not found.ok:
             raise StateError(
                 f"The audit log {self._name} does not end where its anchor says.",
@@ -179,6 +182,16 @@ class AuditLog:
         if found.head is not None and found.head != anchor:
             self._move_anchor(found.head)
         return max(rows, key=lambda row: row["seq"], default=None)
+
+    def _look(self, *, tail: bool = False) -> tuple[list[Row], Head | None]:
+        """The rows (of the tail: from the anchor's on), and the anchor that was there while they were read."""
+        anchor = self._read_anchor()
+        for _ in range(_TRIES):
+            rows = self._rows(since=anchor.seq if tail and anchor else 0)
+            before, anchor = anchor, self._read_anchor()
+            if anchor == before:
+                break
+        return rows, before
 
     def _next(self, last: Row | None, content: Mapping[str, Any]) -> dict[str, Any]:
         now = self._clock().astimezone(UTC)
@@ -250,6 +263,23 @@ class AuditLog:
             ) from error
 
     def _move_anchor(self, head: Head) -> None:
+        """Forward only. No volume compares before it writes, so what another machine has entered is looked at after it.
+
+        Whoever enters something after that look writes the anchor after it, too.
+        """
+        for _ in range(_TRIES):
+            self._reached = head
+            there = self._read_anchor()
+            if there is not None and there.seq > head.seq:
+                return
+            if there != head:
+                self._write_anchor(head)
+            further = verify_growth(self._rows(since=head.seq), head)
+            if not further.ok or further.head is None or further.head == head:
+                return  # what does not hold together is not covered up: the next look finds it
+            head = further.head
+
+    def _write_anchor(self, head: Head) -> None:
         self._store.write(self._anchor, canonical.dumps({"seq": head.seq, "hash": head.hash}))
 
 

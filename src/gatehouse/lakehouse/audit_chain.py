@@ -65,12 +65,24 @@ def verify_chain(log: str, rows: Sequence[Row], *, anchor: Head | None, kept: He
     return Verification(problems=tuple(problems), head=_head(ordered))
 
 
-def verify_tail(log: str, rows: Sequence[Row], anchor: Head | None) -> Verification:
-    """Check the rows from the anchor's entry on, all there are without one: what an append stands on."""
+def verify_tail(log: str, rows: Sequence[Row], anchor: Head | None, *, reached: Head | None = None) -> Verification:
+    """Check the rows from the anchor's entry on, all there are without one: what an append stands on.
+
+    `reached` is an entry that whoever asks wrote: from an anchor that was put back behind it, all is whole up to there.
+    """
     if anchor is None:
         return verify_chain(log, rows, anchor=None)
     ordered = _ordered(rows)
     problems = [*_chain_problems(ordered), *_anchor_problems(ordered, anchor)]
+    if reached is not None and reached.seq > anchor.seq and verify_growth(rows, anchor).ok:
+        problems = _anchor_problems(ordered, reached)
+    return Verification(problems=tuple(problems), head=_head(ordered))
+
+
+def verify_growth(rows: Sequence[Row], head: Head) -> Verification:
+    """Check that rows go on from the entry of `head`, however far."""
+    ordered = _ordered(rows)
+    problems = [*_chain_problems(ordered), *_head_problems(ordered, head, "the anchor beside the table")]
     return Verification(problems=tuple(problems), head=_head(ordered))
 
 
@@ -109,7 +121,7 @@ def _start_problems(log: str, ordered: Sequence[Row]) -> list[str]:
 
 
 def _anchor_problems(ordered: Sequence[Row], anchor: Head | None) -> list[str]:
-    # The anchor is written after each append, so a process that was killed leaves it one entry behind, never two.
+    # The anchor is written after each append, so a process that was killed leaves it one entry behind.
     reached = anchor.seq if anchor else 0
     problems = _head_problems(ordered, anchor, "the anchor beside the table") if anchor else []
     last = ordered[-1]["seq"] if ordered else 0

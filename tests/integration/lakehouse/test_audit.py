@@ -504,6 +504,103 @@ def test_an_entry_of_another_machine_that_came_in_between_comes_before(
     assert mine.verify() == Verification(problems=(), head=entry.head)
 
 
+@pytest.fixture
+def machines(tables: Callable[..., DeltaTables], lakehouse_root: Path) -> tuple[AuditLog, AuditLog, OfSeveralMachines]:
+    """Two logs of one environment on two machines, with one entry, and the store that both see."""
+    store = OfSeveralMachines(lakehouse_root)
+    mine, other = (AuditLog(tables(("prod", "main")), NAME, store=store, clock=Clock(NOON)) for _ in range(2))
+    act(mine, "judged")
+    return mine, other, store
+
+
+@pytest.mark.parametrize("moment", ["before the anchor is read", "before it is written"])
+def test_an_anchor_that_is_written_late_does_not_go_back(
+    machines: tuple[AuditLog, AuditLog, OfSeveralMachines], monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    mine, other, store = machines
+    insert, write, waiting = mine._tables.insert, store.write, ["approve", "promote"]
+
+    def others_come_in() -> None:
+        coming, waiting[:] = list(waiting), []
+        for action in coming:
+            act(other, action)
+
+    def inserted(*given: Any, **named: Any) -> bool:
+        done = insert(*given, **named)
+        if moment == "before the anchor is read":
+            others_come_in()
+        return done
+
+    def written_late(name: str, text: str) -> None:
+        others_come_in()
+        write(name, text)
+
+    monkeypatch.setattr(mine._tables, "insert", inserted)
+    monkeypatch.setattr(store, "write", written_late)
+    act(mine, "reject")
+
+    last = mine.entries()[-1].head
+    assert [e.action for e in mine.entries()] == ["judged", "reject", "approve", "promote"]
+    assert other.verify() == mine.verify() == Verification(problems=(), head=last)
+    assert json.loads(str(store.read("audit/prod.main.json"))) == {"seq": 4, "hash": last.hash}
+
+
+def test_an_anchor_that_was_put_back_is_mended_by_who_wrote_what_follows_and_by_nobody_else(
+    machines: tuple[AuditLog, AuditLog, OfSeveralMachines], lakehouse_root: Path
+) -> None:
+    mine, other, _ = machines
+    behind = anchor(lakehouse_root).read_bytes()
+    for action in ("approve", "promote", "rollback"):
+        act(mine, action)
+    anchor(lakehouse_root).write_bytes(behind)
+
+    with pytest.raises(StateError, match="does not end where its anchor says"):
+        act(other, "reject")
+    assert act(mine, "reject").seq == 5
+    assert other.verify().ok
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda rows: [*rows[:1], {**rows[1], "actor": "bob@example.org"}, *rows[2:]],
+        lambda rows: rehashed([*rows[:2], {**rows[2], "actor": "bob@example.org"}, rows[3]]),
+        lambda rows: rows[:3],
+        lambda rows: rehashed([*rows, {**rows[3], "seq": 5}, {**rows[3], "seq": 6}]),
+    ],
+    ids=["changed", "rewritten", "cut", "put in"],
+)
+def test_an_anchor_that_was_put_back_hides_nothing(
+    machines: tuple[AuditLog, AuditLog, OfSeveralMachines], lakehouse_root: Path, damage: Callable[[Rows], Rows]
+) -> None:
+    mine, _, _ = machines
+    behind = anchor(lakehouse_root).read_bytes()
+    for action in ("approve", "promote", "rollback"):
+        act(mine, action)
+    anchor(lakehouse_root).write_bytes(behind)
+    rewrite(lakehouse_root, damage)
+
+    with pytest.raises(StateError, match="does not end where its anchor says"):
+        act(mine, "reject")
+
+
+def test_a_look_at_a_log_that_is_being_written_finds_it_whole(
+    machines: tuple[AuditLog, AuditLog, OfSeveralMachines], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other, _ = machines
+    rows, waiting = mine._rows, ["approve", "promote"]
+
+    def read_late(since: int = 0) -> Any:
+        coming, waiting[:] = list(waiting), []
+        for action in coming:
+            act(other, action)
+        return rows(since)
+
+    monkeypatch.setattr(mine, "_rows", read_late)
+
+    assert mine.verify() == Verification(problems=(), head=other.entries()[-1].head)
+
+
 def test_a_log_that_others_fill_all_the_time_is_busy(
     tables: Callable[..., DeltaTables], lakehouse_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
