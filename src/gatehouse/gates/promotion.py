@@ -93,12 +93,14 @@ class Gatekeeper:
         self._smoke = smoke
         self._lock_timeout = lock_timeout
 
-    def move(self, move: Move) -> Settled:
+    def move(self, move: Move, *, check: Callable[[], None] = lambda: None) -> Settled:
         """Make a version champion if `expected` still is; on a failed smoke test everything is put back.
+
+        `check` raises Refused if something that was entered in the log before this move forbids it.
 
         Raises:
             AliasMoved: somebody else became champion in between; the message says who, and by whose hand.
-            Refused: the audit log does not verify.
+            Refused: the audit log does not verify, or `check` said so.
         """
         with self._alone():
             self._refuse_broken_log()
@@ -118,6 +120,11 @@ class Gatekeeper:
                     "reason": move.reason,
                 },
             )
+            try:
+                check()  # the entry is there: whatever is said from here on comes after the move, in the log as well
+            except Refused as refused:
+                self._undone(begun, refused.what)
+                raise
             try:
                 self._move_aliases(begun.details)
             except AliasMoved:  # another hand, which does not wait for our lock

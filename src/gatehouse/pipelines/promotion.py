@@ -53,13 +53,7 @@ def promote(
     if holder == promoted and (break_glass or not _past_the_gates(keeper)):
         return Settled(version=promoted, champion=promoted)
     _refuse_replayed_otherwise(record)
-    verdict = approval_verdict(context, record, break_glass=break_glass)
-    if not verdict.opens:
-        raise Refused(
-            f"Version {promoted} may not be promoted. " + " ".join(f.reason for f in verdict.deciding),
-            why="A version becomes the champion when the gates opened and people who may have approved it.",
-            remedy=next((f.next_step for f in verdict.deciding if f.next_step), f"gatehouse why {promoted}"),
-        )
+    _refuse_unapproved(context, record, break_glass=break_glass)
     judged_against = record.opponent.version if record.opponent else None
     move = Move(
         kind=Kind.BREAK_GLASS if break_glass else Kind.PROMOTION,
@@ -70,7 +64,8 @@ def promote(
         actor=actor,
     )
     with context.progress.step(f"promote version {promoted}, and try it"):
-        settled = keeper.move(move)
+        # Once more inside: somebody may have rejected it while this process waited for its turn.
+        settled = keeper.move(move, check=lambda: _refuse_unapproved(context, record, break_glass=break_glass))
     publish(context, [promoted, holder], approval_verdict)
     return settled
 
@@ -150,6 +145,16 @@ def _refuse_moved_outside(keeper: Gatekeeper) -> None:
             remedy="gatehouse rollback --reason ...   puts the last approved version back."
             if keeper.history()
             else f"Nobody was ever promoted: take the alias {CHAMPION} away in the registry; then gatehouse release",
+        )
+
+
+def _refuse_unapproved(context: Context, record: DecisionRecord, *, break_glass: bool) -> None:
+    promoted, verdict = record.promoted.version, approval_verdict(context, record, break_glass=break_glass)
+    if not verdict.opens:
+        raise Refused(
+            f"Version {promoted} may not be promoted. " + " ".join(f.reason for f in verdict.deciding),
+            why="A version becomes the champion when the gates opened and people who may have approved it.",
+            remedy=next((f.next_step for f in verdict.deciding if f.next_step), f"gatehouse why {promoted}"),
         )
 
 

@@ -292,6 +292,22 @@ def test_another_hand_between_the_look_and_the_write_wins_and_what_was_begun_is_
     assert live.keeper().settle() is None
 
 
+def test_what_was_entered_before_a_move_and_forbids_it_undoes_it_before_any_alias_moves(live: Plot) -> None:
+    before, seen = live.aliases(), []
+
+    def rejected() -> None:
+        seen.append((live.said()[-1], live.aliases()))
+        raise Refused("Bert rejected it.", why="He may.", remedy="Train another.")
+
+    with pytest.raises(Refused, match="Bert rejected it"):
+        live.keeper().move(move("3", "2"), check=rejected)
+
+    assert seen == [(("move_begun", "3"), before)]
+    assert live.aliases() == before
+    assert live.said()[-1] == ("move_undone", "3")
+    assert live.keeper().settle() is None
+
+
 def test_who_holds_the_lock_moves_alone(live: Plot) -> None:
     with (
         writer_lock(live.root / "locks", f"{MODEL}.aliases", timeout=1),

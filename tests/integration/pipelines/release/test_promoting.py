@@ -10,7 +10,7 @@ import pytest
 
 from gatehouse.errors import AliasMoved, Refused, StateError
 from gatehouse.gates.approval import Decision
-from gatehouse.gates.promotion import CHALLENGER, CHAMPION, PREVIOUS, Kind, Settled
+from gatehouse.gates.promotion import CHALLENGER, CHAMPION, PREVIOUS, Gatekeeper, Kind, Settled
 from gatehouse.gates.verdict import Outcome
 from gatehouse.lakehouse.audit import AuditLog
 from gatehouse.pipelines.inference import infer
@@ -196,6 +196,24 @@ def test_a_rejected_version_does_not_come_back_as_its_refit(road: Road) -> None:
     for act in (refitting.decide, refitting.promote):
         with pytest.raises(Refused, match=r"bert@example.org .*rejected it at .*: it snows in July"):
             act("2", ANNA)
+
+
+def test_a_rejection_that_comes_while_a_promotion_waits_for_its_turn_is_heard(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    road.decide("2", ANNA)
+    move = Gatekeeper.move
+
+    def overtaken(*given: Any, **named: Any) -> Settled:
+        road.decide("2", BERT, decision=Decision.REJECT, reason="it snows in July")
+        return move(*given, **named)
+
+    monkeypatch.setattr(Gatekeeper, "move", overtaken)
+
+    with pytest.raises(Refused, match=r"bert@example.org .*rejected it at .*: it snows in July"):
+        road.promote("2")
+    assert road.aliases()[CHAMPION] == "1"
+    assert road.said()[-1] == ("move_undone", "2")
 
 
 # Another hand
