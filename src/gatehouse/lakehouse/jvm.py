@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import socket
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gatehouse.errors import PlatformError
 from gatehouse.lakehouse.failures import first_line
@@ -45,18 +46,13 @@ def start_jvm() -> SparkSession:
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # its workers can import what we can
-    from pyspark.sql import SparkSession
-
-    builder = SparkSession.builder.remote("local[2]")
-    for key, value in _CONFIGURATION.items():
-        builder = builder.config(key, value)
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "jvm.log"
         try:
             # The JVM keeps this file as its standard error for life: ivy and Java have much to say, none of it ours.
             with _errors_to(log), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # settings given at the start cannot be changed later, it says
-                return builder.getOrCreate()
+                return _served_on(_free_port())
         except Exception as error:
             said = log.read_text(encoding="utf-8", errors="replace").splitlines()
             reasons = [line for line in said if "Exception" in line and not line.startswith("\tat ")]
@@ -65,6 +61,26 @@ def start_jvm() -> SparkSession:
                 why=f"It needs Java 17 and, the first time, {DELTA_JAR} from Maven Central.",
                 remedy="Check the network once, or use the embedded engine: uv sync --group sail",
             ) from error
+
+
+def _served_on(port: int) -> SparkSession:
+    """What pyspark does for `remote("local")`, but that its one port would be everybody's on this machine."""
+    from pyspark.sql.connect.session import SparkSession as Served
+
+    os.environ["SPARK_LOCAL_REMOTE"] = "1"  # by which stopping the session stops its server
+    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
+    options = {**_CONFIGURATION, "spark.connect.grpc.binding.port": str(port)}
+    Served._start_connect_server("local[2]", options)  # which leaves those that a session may set
+    builder = Served.builder.remote(f"sc://localhost:{port}")
+    for key, value in options.items():
+        builder = builder.config(key, value)
+    return cast("SparkSession", builder.create())
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _require_java() -> None:
