@@ -49,7 +49,13 @@ def test_a_candidate_becomes_the_champion_of_a_workspace_and_goes_back(ready: Ro
         trained = ready.workspace.folder("/Models/prod/little/little/1") / "python_env.yaml"
         assert f"python: {RUNTIME['python']}." in trained.read_text("utf-8")
     assert "may not be promoted" in ready.gatehouse("promote", "1", code=10)
-    ready.gatehouse("approve", "1", "--reason", "The first one.", "--as", "bob@example.org")
+    approve = ("approve", "1", "--reason", "The first one.")
+    assert "--as names 'bob@example.org'" in ready.gatehouse(
+        *approve, "--as", "bob@example.org", identity=APPROVER, code=10
+    )
+    assert "is a service principal" in ready.gatehouse(*approve, code=10)
+    said = ready.gatehouse(*approve, identity=APPROVER)
+    assert f"approved by {APPROVER} (proven, by the sign-in to {ready.workspace.host})" in " ".join(said.split())
     ready.gatehouse("promote", "1")
     assert champion(ready) == "1"
     assert shares(ready) == {"1": 100}
@@ -60,7 +66,7 @@ def test_a_candidate_becomes_the_champion_of_a_workspace_and_goes_back(ready: Ro
 
     again = ready.said("release", "--as-of", AUTUMN)
     assert (again["verdict"], again["version"]) == ("promote", "2")
-    ready.gatehouse("approve", "2", "--reason", "It knows the summer.", "--as", "bob@example.org")
+    ready.gatehouse("approve", "2", "--reason", "It knows the summer.", identity=APPROVER)
     ready.gatehouse("promote", "2")
     assert champion(ready) == "2"
     assert shares(ready) == {"1": 0, "2": 100}

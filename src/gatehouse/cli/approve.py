@@ -19,7 +19,7 @@ from gatehouse.errors import ConfigurationError, UsageError
 @click.argument("version")
 @options.environment("prod")
 @click.option("--reason", help="Why. It is kept.")
-@click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: git's user.email]")
+@click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: who signed in, or git's user]")
 @click.option("--answer", "answers", multiple=True, metavar="CHECK=TEXT", help="Answer a manual check of the policy.")
 @click.option("--from-ci", is_flag=True, help="The provider's own approval of this run, instead of --reason and --as.")
 @click.option(

@@ -18,7 +18,7 @@ from gatehouse.cli import options
 @click.option("--from", "origin", required=True, metavar="ENV", help="Environment that approved it.")
 @options.environment("prod")
 @options.as_of
-@click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: git's user.email]")
+@click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: who signed in, or git's user]")
 @options.as_json
 @click.pass_obj
 def command(
@@ -31,15 +31,17 @@ def command(
     as_json: bool,
 ) -> None:
     """The chain of records goes on: the audit log says where it comes from and who approved it there."""
+    from gatehouse.cli.acting import established
     from gatehouse.cli.display import TerminalProgress, echo_json
     from gatehouse.cli.world import open_world, place
     from gatehouse.gates.identity import git_config_of, local_identity
     from gatehouse.pipelines.takeover import take_over
 
     where = place(found)
+    signed = where.platform(env).signed_in()
+    actor = established(signed, as_name) if signed else local_identity(as_name, git_config_of(Path.cwd()))
     moment = where.clock(env).read(as_of)
     where.settings.environment(origin)
-    actor = local_identity(as_name, git_config_of(Path.cwd()))
     progress = TerminalProgress()
     with open_world(where, env) as world:
         here, there = world.context(env, moment, progress), world.context(origin, moment, progress)

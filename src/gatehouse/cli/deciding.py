@@ -23,22 +23,22 @@ def decide_by_name(
     as_json: bool,
 ) -> None:
     """Enter what somebody says by a command, and show where the version stands after it."""
+    from gatehouse.cli.acting import deciding
     from gatehouse.cli.display import TerminalProgress
     from gatehouse.cli.judges import judge_of
     from gatehouse.cli.world import open_context, place
     from gatehouse.gates.approval import Decision
-    from gatehouse.gates.identity import git_config_of, local_identity
     from gatehouse.pipelines.approval import decide
     from gatehouse.pipelines.decisions import JUDGED_TAG
     from gatehouse.pipelines.judging import tags_of
 
     where = place(found)
-    actor = local_identity(as_name, git_config_of(Path.cwd()))  # also in a CI, where a name is no more than claimed
+    actor, witness = deciding(where.platform(env).signed_in(), as_name)
     by_registry = where.settings.environment(env).driver == "registry"
     with open_context(where, env, as_of=None, progress=TerminalProgress()) as context:
         known = context.registry.get(context.model, version)
         approval, standing = decide(
-            context, known, Decision(verb), actor=actor, reason=reason, answers=_parsed(answers)
+            context, known, Decision(verb), actor=actor, reason=reason, answers=_parsed(answers), witness=witness
         )
         if by_registry:  # whoever judges there waits for these
             context.registry.set_tags(context.model, known.tags.get(JUDGED_TAG, known.version), tags_of(approval))

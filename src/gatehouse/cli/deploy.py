@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 )
 @options.environment("prod")
 @click.option("--ref", metavar="NAME", help="Tag or branch it comes from, such as v1.2.0. [default: the CI's, or none]")
-@click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: who started the CI's run, or git's user]")
+@click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: who signed in, the CI's user, or git's]")
 @click.option("--check", is_flag=True, help="Only score the champion with this code, and say what came of it.")
 @options.as_json
 @click.pass_obj
@@ -53,9 +53,10 @@ def command(
     where = place(found)
     provider = provider_of(where.settings.root)
     name = _printable(provider.run().ref if ref is None else ref)
-    actor, progress = (None if check else acting(provider, as_name)), TerminalProgress()
+    progress = TerminalProgress()
     activate = _activation(where, env, progress, in_ci=bool(provider.run().id))
     platform = where.platform(env)
+    actor = None if check else acting(provider, platform.signed_in(), as_name)
     if not check and platform.in_jobs and not platform.has_schema(where.settings.environment(env).place):
         activate()  # where a workspace knows nothing of the project yet, the bundle makes the places
     moment = where.clock(env).read(None)

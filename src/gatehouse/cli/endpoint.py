@@ -37,7 +37,7 @@ def command(found: dict[str, Path | None], version: str, env: str, percent: int,
             why="conf/environments.yml names none for it.",
             remedy=f"Add to {env}: serving: {{name: my-endpoint}}    and promote a version.",
         )
-    actor = acting(provider_of(where.settings.root), None)
+    actor = acting(provider_of(where.settings.root), where.platform(env).signed_in(), None)
     with open_context(where, env, as_of=None, progress=TerminalProgress()) as context:
         address = split(context, version, percent, actor)
     if as_json:

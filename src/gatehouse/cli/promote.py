@@ -17,7 +17,7 @@ from gatehouse.errors import Refused, UsageError
 )
 @click.argument("version")
 @options.environment("prod")
-@click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: who started the CI's run, or git's user]")
+@click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: who signed in, the CI's user, or git's]")
 @click.option(
     "--break-glass", is_flag=True, help="In an emergency, past the gates: two different people, each with a reason."
 )
@@ -34,7 +34,7 @@ def command(
     as_json: bool,
 ) -> None:
     """A promotion that was interrupted is settled first, whoever runs this."""
-    from gatehouse.cli.acting import acting
+    from gatehouse.cli.acting import acting, deciding
     from gatehouse.cli.display import TerminalProgress, echo_json
     from gatehouse.cli.judges import judge_of
     from gatehouse.cli.telling import decision_summary, provider_of, tell
@@ -51,12 +51,14 @@ def command(
             remedy="Say what the emergency is: --reason '...'",
         )
     where = place(found)
-    actor = acting(provider_of(where.settings.root), as_name)
+    signed = where.platform(env).signed_in()
+    actor = acting(provider_of(where.settings.root), signed, as_name)
+    witness = deciding(signed, as_name)[1] if signed and signed.is_person else None
     with open_context(where, env, as_of=None, progress=TerminalProgress()) as context:
         known = context.registry.get(context.model, version)
-        if break_glass:
-            decide(context, known, Decision.BREAK_GLASS, actor=actor, reason=reason, answers={})
-        elif context.environment.driver == "registry":
+        if break_glass and (signed is None or signed.is_person):  # a service principal acts on what two people said
+            decide(context, known, Decision.BREAK_GLASS, actor=actor, reason=reason, answers={}, witness=witness)
+        elif not break_glass and context.environment.driver == "registry":
             refuse_withdrawn(context, known, judge_of(where, env).rights)
         settled = promote(context, known, actor=actor, break_glass=break_glass, reason=reason)
         told = decision_summary(context, settled.version)

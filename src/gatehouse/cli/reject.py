@@ -14,7 +14,7 @@ from gatehouse.cli.deciding import decide_by_name
 @click.argument("version")
 @options.environment("prod")
 @click.option("--reason", required=True, help="Why. It is kept.")
-@click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: git's user.email]")
+@click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: who signed in, or git's user]")
 @click.option("--answer", "answers", multiple=True, metavar="CHECK=TEXT", help="Answer a manual check of the policy.")
 @options.as_json
 @click.pass_obj

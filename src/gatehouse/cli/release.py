@@ -54,6 +54,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Resumable: interrupted anywhere, the same command goes on."""
+    from gatehouse.cli.acting import proposing
     from gatehouse.cli.display import echo_json, stdout_console
     from gatehouse.cli.elsewhere import in_jobs, run_jobs
     from gatehouse.cli.telling import provider_of, tell
@@ -68,6 +69,7 @@ def command(
     if proposer is None and provider.name != "none" and provider.run().scheduled:
         proposer = SCHEDULE
     if in_jobs(where, env):
+        proposer = proposing(where.platform(env).signed_in(), proposer)
         asked = {"as_of": as_of or "", "version": number or "", "proposer": proposer or ""}
         run_jobs(where, env, ["release"], asked, as_json=as_json)
         return

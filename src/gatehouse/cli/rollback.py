@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @options.environment("prod")
 @click.option("--reason", required=True, help="Why. It is kept.")
 @click.option("--what", type=click.Choice(["model", "code", "both"]), default="model", show_default=True)
-@click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: who started the CI's run, or git's user]")
+@click.option("--as", "as_name", metavar="WHO", help="Who you are. [default: who signed in, the CI's user, or git's]")
 @click.option("--dry-run", is_flag=True, help="Only say what it would be.")
 @options.as_json
 @click.pass_obj
@@ -45,7 +45,7 @@ def command(
     from gatehouse.reports.gfm import escaped
 
     where = place(found)
-    actor = acting(provider_of(where.settings.root), as_name)
+    actor = acting(provider_of(where.settings.root), where.platform(env).signed_in(), as_name)
     told: dict[str, Any] = {"dry_run": dry_run}
     lines: list[str] = []
     with open_context(where, env, as_of=None, progress=TerminalProgress()) as context:

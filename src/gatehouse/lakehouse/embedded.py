@@ -33,6 +33,9 @@ class Embedded:
         self.root = root
         self.store = FolderStore(root)
 
+    def signed_in(self) -> None:
+        """See Platform. A folder asks nobody who they are."""
+
     @contextmanager
     def session(self, catalogs: Sequence[str]) -> Iterator[SparkSession]:
         """See Platform."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +25,18 @@ if TYPE_CHECKING:
     from gatehouse.lakehouse.tracking import Tracking
     from gatehouse.progress import Progress
     from gatehouse.project import Landing
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignedIn:
+    """Whom a platform let sign in. `also` are other names of the same person, such as further e-mail addresses."""
+
+    name: str
+    also: tuple[str, ...]
+    place: str
+    """Where: the address of a workspace."""
+    is_person: bool
+    """False: a service principal, whom many people and machines may use."""
 
 
 class Platform(Protocol):
@@ -47,6 +60,13 @@ class Platform(Protocol):
     @property
     def in_jobs(self) -> bool:
         """Whether pipelines run as jobs of the platform: then a command starts one, and follows it."""
+
+    def signed_in(self) -> SignedIn | None:
+        """Who asks, as the platform itself knows them; None where it lets nobody sign in.
+
+        Raises:
+            Unanswered: it does not say; AccessDenied: it did not accept the credentials.
+        """
 
     def session(self, catalogs: Sequence[str]) -> AbstractContextManager[SparkSession]:
         """A Spark session in which tables of these catalogs can be named, for the body; Ctrl-C stops its queries."""

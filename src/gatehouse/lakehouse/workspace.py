@@ -7,6 +7,7 @@ of Databricks and no notebook is needed for either.
 from __future__ import annotations
 
 import io
+import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from gatehouse.databricks.serving import Rows, Serving
     from gatehouse.lakehouse.auto_loader import AutoLoader
     from gatehouse.lakehouse.online import Asked, Online, Wanted
+    from gatehouse.lakehouse.platform import SignedIn
     from gatehouse.lakehouse.registry_mlflow import MlflowRegistry
     from gatehouse.lakehouse.table_types import TableName
     from gatehouse.lakehouse.tracking import Tracking
@@ -102,6 +104,14 @@ def found(workspace: Workspace, what: str, call: Callable[[], _Answer]) -> _Answ
         raise
 
 
+def _is_identifier(name: str) -> bool:
+    try:
+        uuid.UUID(name)
+    except ValueError:
+        return False
+    return True
+
+
 class WorkspacePlatform:
     """See Platform. `root` is scratch space of this machine; what is to last goes into `volume`.
 
@@ -120,6 +130,25 @@ class WorkspacePlatform:
     def in_jobs(self) -> bool:
         """See Platform. Inside one, this process is it."""
         return not inside_a_job()
+
+    def signed_in(self) -> SignedIn:
+        """See Platform. A service principal's user name is its application id."""
+        from gatehouse.lakehouse.platform import SignedIn
+
+        me = self._workspace.ask("saying who is signed in", self._workspace.sdk.current_user.me)
+        name = me.user_name or ""
+        if not name:
+            raise Unanswered(
+                f"{self._workspace.host} does not say who is signed in.",
+                why="Without a name nobody knows who acts, and whether they may.",
+                remedy="databricks auth login; then run it again.",
+            )
+        return SignedIn(
+            name=name,
+            also=tuple(address for email in me.emails or () if (address := email.value) and address != name),
+            place=self._workspace.host,
+            is_person=not _is_identifier(name),
+        )
 
     @contextmanager
     def session(self, catalogs: Sequence[str]) -> Iterator[SparkSession]:

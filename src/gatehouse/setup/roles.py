@@ -155,6 +155,8 @@ def _environment(
     if environment.protected:
         who = approvers(project)
         yield from _seeing(who, file, name, objects)
+        # Whoever enters a decision moves the log's anchor and writes the version's pages, which are files.
+        yield on(who, Securable.VOLUME, environment.keeps, {"READ_VOLUME", "WRITE_VOLUME"})
         yield on(who, Securable.TABLE, f"{schema}.{objects.audit}", {"SELECT", "MODIFY"}, later=True)
         yield on(who, Securable.MODEL, f"{schema}.{objects.model}", {"APPLY_TAG", "EXECUTE"}, later=True)
 

@@ -31,7 +31,7 @@ NAME = "little"
 ENVIRONMENTS = ("staging", "prod")
 APPROVER = "anna@example.org"
 AUTHOR = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false")
-_APPROVE = ("USE_CATALOG", "USE_SCHEMA", "SELECT", "EXECUTE", "APPLY_TAG")
+_APPROVE = ("USE_CATALOG", "USE_SCHEMA", "SELECT", "EXECUTE", "APPLY_TAG", "READ_VOLUME", "WRITE_VOLUME")
 _RIGHTS = ("USE_CATALOG", "USE_SCHEMA", "CREATE_SCHEMA", "CREATE_TABLE", "CREATE_VOLUME", "CREATE_MODEL", "SELECT")
 
 

@@ -112,7 +112,8 @@ def at(env: str, things: dict[str, set[str]]) -> dict[str, set[str]]:
 
 
 def approving(sees: dict[str, set[str]]) -> dict[str, set[str]]:
-    return at("prod", sees | {"audit": {"SELECT", "EXECUTE", "MODIFY"}, "model": sees["model"] | {"APPLY_TAG"}})
+    writes = {"audit": {"MODIFY"} | sees["audit"], "pages": {"WRITE_VOLUME"} | sees["pages"]}
+    return at("prod", sees | writes | {"model": sees["model"] | {"APPLY_TAG"}})
 
 
 MATRIX: dict[tuple[str, str], dict[str, set[str]]] = {
