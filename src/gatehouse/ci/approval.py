@@ -7,14 +7,21 @@ must be this record and this attempt. A provider whose answer cannot tell one at
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from gatehouse.ci.provider import CiRun, Subject
 from gatehouse.errors import Refused
 
 DIGITS = 12
 """Of a digest, enough to know it by."""
+_ADDRESS = re.compile(r"[^<>\s]+@[^<>\s]+")
 _HEXADECIMAL = re.compile(rf"(?<![0-9A-Za-z])[0-9a-f]{{{DIGITS},64}}(?![0-9A-Za-z])", re.IGNORECASE)
 _ATTEMPT = re.compile(r"\battempt\W{0,3}(\d{1,6})\b", re.IGNORECASE)
+
+
+def addresses_in(names: Iterable[str]) -> tuple[str, ...]:
+    """The e-mail addresses in names such as `Anna <anna@example.org>`, each once."""
+    return tuple(dict.fromkeys(address for name in names for address in _ADDRESS.findall(name)))
 
 
 def objection_to(comment: str, subject: Subject, run: CiRun, *, must_name: bool) -> str | None:

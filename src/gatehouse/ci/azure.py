@@ -14,6 +14,8 @@ from typing import TextIO
 from urllib.parse import quote
 
 from gatehouse.ci import azure_approval, azure_cut, azure_store, azure_talk
+from gatehouse.ci.approval import addresses_in
+from gatehouse.ci.azure_people import People
 from gatehouse.ci.checkout import people_of
 from gatehouse.ci.commands import azure_command, azure_inert, checked_name
 from gatehouse.ci.http import Api
@@ -37,10 +39,12 @@ class Azure:
         self._folder = folder
         token = environ.get("SYSTEM_ACCESSTOKEN", "")
         collection = environ.get("SYSTEM_COLLECTIONURI", "").rstrip("/")
+        headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+        self._people = People(collection, headers=headers, remedy=_REMEDY, wait=wait)
         self._api = Api(
             f"{collection}/{quote(environ.get('SYSTEM_TEAMPROJECT', ''), safe='')}",
             provider="Azure DevOps",
-            headers={"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})},
+            headers=headers,
             remedy=_REMEDY,
             wait=wait,
         )
@@ -121,9 +125,13 @@ class Azure:
         stage = azure_approval.Stage(self._given("SYSTEM_STAGENAME"), self._environ.get("SYSTEM_STAGEATTEMPT", "1"))
         return azure_approval.approvals(self._api, self.run(), stage, environment, subject)
 
-    def accounts(self, names: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG002
-        """Accounts are known by e-mail addresses already."""
-        return ()
+    def accounts(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """See `azure_people`: whose name in the organisation is another than the address in their commits."""
+        return unique(*(name for address in addresses_in(names) for name in self._people.owners(address)))
+
+    def unlinked(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """See Provider."""
+        return tuple(address for address in addresses_in(names) if not self._people.owners(address))
 
     def artefacts(self, name: str) -> tuple[Artefact, ...]:
         """See `azure_store`."""

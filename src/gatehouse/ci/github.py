@@ -135,6 +135,10 @@ class GitHub:
         """See `github_approval`."""
         return github_approval.approvals(self._api, self.run(), environment, subject)
 
+    def unlinked(self, names: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG002
+        """See Provider."""
+        return ()
+
     def accounts(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """By the commits of this repository."""
         return github_approval.accounts(self._api, self.run(), names)

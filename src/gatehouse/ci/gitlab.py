@@ -1,6 +1,7 @@
 """GitLab CI: its variables, sections of its log, and the approvals of a protected environment (Premium, Ultimate).
 
-Asked in the name of the job (CI_JOB_TOKEN), which may read deployments and environments and little else.
+Asked in the name of the job (CI_JOB_TOKEN), which may read deployments and environments and little else. Whose address
+one is, it may not ask: that takes a token of somebody who may.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from pathlib import Path
 from typing import TextIO
 
 from gatehouse.ci.answer import Answer
-from gatehouse.ci.approval import DIGITS, objection_to, refused
+from gatehouse.ci.approval import DIGITS, addresses_in, objection_to, refused
 from gatehouse.ci.checkout import people_of
 from gatehouse.ci.files import Files
 from gatehouse.ci.http import Api
 from gatehouse.ci.provider import Approved, CiRun, Level, Subject, unique
 from gatehouse.errors import PlatformError, Refused, Unanswered
 
+USERS_TOKEN = "GATEHOUSE_GITLAB_TOKEN"  # noqa: S105 - the name of a variable
+"""Variable with a token that may read users (`read_user`). An administrator's sees every address, others public."""
+_ADDRESSES = ("email", "public_email", "commit_email")
 _CONTROL = re.compile(r"[\r\x1b]")
 
 
@@ -41,6 +45,14 @@ class GitLab(Files):
             remedy="Let the job's token read deployments of this project, and run the job again.",
             wait=wait,
         )
+        self._users = Api(
+            environ.get("CI_API_V4_URL", ""),
+            provider="GitLab",
+            headers={"PRIVATE-TOKEN": environ.get(USERS_TOKEN, "")},
+            remedy=f"Give {USERS_TOKEN} a token with the scope read_user.",
+            wait=wait,
+        )
+        self._linked: dict[str, tuple[str, ...]] = {}
 
     def run(self) -> CiRun:
         """From the variables."""
@@ -72,6 +84,28 @@ class GitLab(Files):
                 remedy="Leave GIT_STRATEGY at `fetch` or `clone` in this job.",
             )
         return unique(*run.people, *written)
+
+    def accounts(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The users whose address it is, by name and number, where a token may read them."""
+        return unique(*(account for address in addresses_in(names) for account in self._owners(address)))
+
+    def unlinked(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """See Provider. Without a token every address is."""
+        return tuple(address for address in addresses_in(names) if not self._owners(address))
+
+    def _owners(self, address: str) -> tuple[str, ...]:
+        """Of exactly this address: the search finds names that resemble it, too."""
+        if not self._environ.get(USERS_TOKEN):
+            return ()
+        if address not in self._linked:
+            try:
+                found = self._users.get("/users", search=address).items()
+                owners = [user for user in found if any(_is(user, key, address) for key in _ADDRESSES)]
+                names = [(user.text("username"), user.identifier("id")) for user in owners]
+            except Unanswered:  # then nobody knows whose it is, and that is what the caller is told
+                names = []
+            self._linked[address] = unique(*(name for pair in names for name in pair))
+        return self._linked[address]
 
     def inert(self, line: str) -> str:
         """Without the controls that a section is made of."""
@@ -161,3 +195,7 @@ class GitLab(Files):
     def _say(self, line: str) -> None:
         self._log.write(line + "\n")
         self._log.flush()
+
+
+def _is(user: Answer, key: str, address: str) -> bool:
+    return user.maybe_text(key).casefold() == address.casefold()

@@ -165,6 +165,12 @@ class Provider(Protocol):
     def accounts(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """The CI's accounts behind `Anna <anna@example.org>` or `anna@example.org`, as far as it knows them."""
 
+    def unlinked(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Addresses in `names` that the CI links to none of its accounts, so that any approver could be behind them.
+
+        None where it does not look: on GitHub, whose commits carry the account, and where approvals prove nothing.
+        """
+
     def artefacts(self, name: str) -> tuple[Artefact, ...]:
         """Newest first; only of this run and of successful runs of this repository, never a fork's."""
 

@@ -47,6 +47,10 @@ class Unable:
         """No accounts but the names themselves."""
         return ()
 
+    def unlinked(self, names: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG002
+        """Nobody looks: an approval here is claimed, and says so."""
+        return ()
+
     def artefacts(self, name: str) -> tuple[Artefact, ...]:
         """Raises PlatformError."""
         self._cannot(f"find artefacts named {name}", "Keep the folder .lakehouse/ on a disk that runs share.")

@@ -10,6 +10,7 @@ from gatehouse.errors import PlatformError, Refused
 if TYPE_CHECKING:
     from gatehouse.ci.provider import Approved, Provider
     from gatehouse.gates.approval import Approval
+    from gatehouse.gates.policy import ApprovalRule
     from gatehouse.gates.record import DecisionRecord
     from gatehouse.gates.verdict import Verdict
     from gatehouse.lakehouse.registry import Version
@@ -44,13 +45,15 @@ def approve_from_ci(
     except Refused as error:
         raise _still_entered(context, record, error) from error
     authors = (record.candidate.proposer, *record.candidate.authors)
-    proposers = _proposers(provider, authors)
+    proposers, unlinked = _proposers(provider, authors)
     entered: list[Approval] = []
     standing: Verdict | None = None
     refused: Refused | None = None
     for approved in asked:
         try:
-            approval, standing = _enter(context, version, provider, environment, approved, proposers)
+            by_hand = f"gatehouse approve {version.version} --env {context.name} --reason '...'"
+            person = by_all_names(approved, context.policy.approval, unlinked, by_hand)
+            approval, standing = _enter(context, version, provider, environment, person, proposers)
             entered.append(approval)
         except Refused as error:  # another person's may count
             refused = refused or error
@@ -127,9 +130,37 @@ def _enter(
     )
 
 
-def _proposers(provider: Provider, authors: tuple[str, ...]) -> tuple[str, ...]:
+def by_all_names(approved: Approved, rule: ApprovalRule, unlinked: tuple[str, ...], by_hand: str) -> Approved:
+    """The approval, with the addresses that the policy has for its account.
+
+    `unlinked` are addresses of authors behind which any account may be; `by_hand` is the command that asks no CI.
+
+    Raises:
+        Refused: it may be an author's own, and nothing tells.
+    """
+    from dataclasses import replace
+
+    from gatehouse.gates.identity import addresses_of
+
+    who = approved.who
+    declared = addresses_of(who, rule.approvers)
+    if unlinked and not declared and approved.protected and not rule.allow_own:
+        raise Refused(
+            f"Whether {who} approves what is their own cannot be told: "
+            f"no account is known for {', '.join(unlinked)}, who had a hand in it.",
+            why="Authors are known by address and approvers by account, and nobody approves what they proposed.",
+            remedy=f"Write '@{who.removeprefix('@')} <ADDRESS>' under approval.approvers in conf/promotion.yml, with "
+            f"every address they commit by, and release again (docs/gates.md has more ways). By hand: {by_hand}",
+        )
+    return replace(approved, also=tuple(dict.fromkeys((*approved.also, *declared))))
+
+
+def _proposers(provider: Provider, authors: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Everybody it comes from, by every name that is known; and the addresses behind which any account may be."""
     try:
-        return tuple(dict.fromkeys((*provider.proposers(), *provider.accounts(authors))))
+        itself = provider.proposers()
+        known = tuple(dict.fromkeys((*itself, *authors)))
+        return tuple(dict.fromkeys((*itself, *provider.accounts(known)))), provider.unlinked(known)
     except PlatformError as error:
         raise Refused(
             f"Who proposed it cannot be told. {error.what}",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import unicodedata
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +21,7 @@ SCHEDULE = "schedule"
 NOBODY = frozenset({"", "unknown"})
 """Names that stand for not knowing."""
 
+_ADDRESS = re.compile(r"<([^<>\s]+@[^<>\s]+)>")
 _INVISIBLE = frozenset({"Cc", "Cf"})
 _NO_CHARACTER = "Cs"
 """What a byte becomes on a command line that is not text: half of a surrogate pair, which no record can hold."""
@@ -58,6 +60,20 @@ def same_person(name: str) -> str:
 def people(names: Collection[str]) -> frozenset[str]:
     """The persons behind names; those that stand for not knowing are nobody."""
     return frozenset(same_person(name) for name in names) - NOBODY
+
+
+def addresses_of(account: str, entries: Iterable[str]) -> tuple[str, ...]:
+    """Every address of an account, where an entry says them with it: `@anna <anna@example.org> <anna@home.example>`.
+
+    Only what has an `@` before the first bracket is an account; anything else there is a name for people to read.
+    """
+    found = list[str]()
+    for entry in entries:
+        head, bracket, _ = entry.partition("<")
+        named = head.strip()
+        if bracket and "@" in named and same_person(named.removeprefix("@")) == same_person(account):
+            found += _ADDRESS.findall(entry)
+    return tuple(dict.fromkeys(found))
 
 
 def local_identity(as_name: str | None, git_config: Callable[[str], str | None]) -> Identity:

@@ -18,6 +18,7 @@ from tests.template.harness.azure_state import (
     Artifact,
     Build,
     Environment,
+    Person,
     identifier,
 )
 from tests.template.harness.git_http import serve, token_of
@@ -79,14 +80,15 @@ class AzureApi:
     def _teach(self) -> None:
         base = f"/{COLLECTION}/{PROJECT}"
 
-        def route(method: str, path: str, handler: Callable[[Call], Any]) -> None:
+        def route(method: str, path: str, handler: Callable[[Call], Any], home: str = base) -> None:
             def guarded(call: Call) -> Any:
                 if not self._known(token_of(call)):
                     return Reply(status=401, json={"message": "not signed in"})
                 return handler(call)
 
-            self.server.teach(method, f"{base}/_apis{path}", guarded)
+            self.server.teach(method, f"{home}/_apis{path}", guarded)
 
+        route("GET", "/identities", self._identities, home=f"/{COLLECTION}")
         route("GET", "/build/builds", self._builds)
         route("GET", "/build/builds/{id}", self._build)
         route("GET", "/build/builds/{id}/timeline", self._timeline)
@@ -160,6 +162,15 @@ class AzureApi:
         ref = body["resources"]["repositories"]["self"]["refName"]
         self.queued.append((pipeline, ref, body.get("templateParameters", {})))
         return {"id": 0, "state": "inProgress"}
+
+    def _identities(self, call: Call) -> Any:
+        """Of the organisation: whoever has an address at example.org."""
+        login, _, domain = call.query["filterValue"].partition("@")
+        if domain != "example.org" or call.query["searchFilter"] != "MailAddress":
+            return {"count": 0, "value": []}
+        person = Person(login)
+        known = {"$type": "System.String", "$value": person.email}
+        return {"count": 1, "value": [{"id": person.json()["id"], "properties": {"Mail": known, "Account": known}}]}
 
     def _approval(self, call: Call) -> Any:
         found = self.approvals.get(call.parts["id"])

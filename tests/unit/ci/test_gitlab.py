@@ -21,11 +21,14 @@ SUBJECT = Subject(version="7", digest="0123456789ab" + "c" * 52)
 HOME = "/api/v4/projects/3/deployments"
 
 
-def gitlab(address: str, folder: Path, *, log: io.StringIO | None = None, commit: str = "c" * 40) -> GitLab:
+def gitlab(
+    address: str, folder: Path, *, log: io.StringIO | None = None, commit: str = "c" * 40, token: str = ""
+) -> GitLab:
     environ = {
         "GITLAB_CI": "true",
         "CI_API_V4_URL": f"{address}/api/v4",
         "CI_JOB_TOKEN": "s3cret",
+        "GATEHOUSE_GITLAB_TOKEN": token,
         "CI_PROJECT_ID": "3",
         "CI_PROJECT_PATH": "octo/flights",
         "CI_PIPELINE_ID": "77",
@@ -139,6 +142,46 @@ def test_everybody_who_had_a_hand_in_it_proposed_it(tmp_path: Path) -> None:
     )
     with pytest.raises(PlatformError, match="git does not know commit"):
         gitlab("", tmp_path).proposers()
+
+
+def test_without_a_token_no_address_has_an_account(interface: Interface, tmp_path: Path) -> None:
+    ci = gitlab(interface.address, tmp_path)
+
+    assert ci.accounts(("Ada <ada@example.org>",)) == ()
+    assert ci.unlinked(("dora", "Ada <ada@example.org>", "ada@example.org")) == ("ada@example.org",)
+    assert interface.asked == []
+
+
+def test_with_a_token_the_account_of_exactly_that_address_is_told(interface: Interface, tmp_path: Path) -> None:
+    ada = {"id": 6, "username": "ada-l", "name": "Ada", "public_email": "Ada@Example.org"}
+    posing = {"id": 7, "username": "eve", "name": "ada@example.org", "public_email": ""}
+    interface.on("GET /api/v4/users", [posing, ada])
+    ci = gitlab(interface.address, tmp_path, token="u5ers")  # noqa: S106
+
+    assert ci.accounts(("ada@example.org",)) == ("ada-l", "6")
+    assert ci.unlinked(("ada@example.org",)) == ()
+    (asked,) = interface.asked
+    assert (asked.query, asked.headers["private-token"]) == ({"search": "ada@example.org"}, "u5ers")
+    assert "job-token" not in asked.headers
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [
+        (200, [{"id": 7, "username": "eve", "name": "ada@example.org", "public_email": None}]),
+        (200, {"surprise": 1}),
+        (403, {"message": "403 Forbidden"}),
+    ],
+    ids=["only a name resembles it", "unreadable", "forbidden"],
+)
+def test_an_address_that_nobody_is_known_by_is_unlinked(
+    interface: Interface, tmp_path: Path, status: int, content: object
+) -> None:
+    interface.on("GET /api/v4/users", content, status=status)
+
+    assert gitlab(interface.address, tmp_path, token="u5ers").unlinked(("ada@example.org",)) == (  # noqa: S106
+        "ada@example.org",
+    )
 
 
 def test_it_is_found_by_its_variable_and_wants_all_of_them(tmp_path: Path) -> None:
