@@ -116,7 +116,7 @@ def _show_finding(console: Console, finding: Finding) -> None:
 
 def _show_contrasts(console: Console, decision: Decision, contrasts: Iterable[Contrast]) -> None:
     rows = [_cells(contrast) for contrast in contrasts]
-    interval = f"{percent(level(decision.policy))} interval"
+    interval = f"{percent(level(decision.policy, decision.evidence))} interval"
     columns = ("", "", decision.opponent, "candidate", "gain", interval, "margin")
     title = "" if decision.evidence is None else _data(decision)
     console.print(table(title, columns, rows))

@@ -10,8 +10,9 @@ lists everything that stands in the way. The most severe finding decides.
     stability        negative flips, score shift, calibration
 
 Error rates of the whole gate, at an error rate of 5 %: a version that lies at or beyond a margin in the primary metric,
-a guardrail or a required slice is promoted at most one time in twenty; a version as good as one hopes for is held by
-the primary metric at most one time in twenty, and by all guards together at most one time in twenty.
+a guardrail or a required slice is promoted at most one time in twenty, however often it is judged; a version as good as
+one hopes for is held by the primary metric at most one time in twenty, and by all guards together at most one time in
+twenty.
 """
 
 from __future__ import annotations

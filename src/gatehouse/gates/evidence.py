@@ -70,7 +70,8 @@ class HoldOut:
     """The rows both contenders were measured on: events of (start, end], UTC.
 
     `rows` have a label and were counted, in `units` units; `label_share`, in [0, 1], is the share of the events that
-    should have a label by now and do. `judged_before` counts the versions that were judged on it before this one.
+    should have a label by now and do. `judged_before` counts the other versions that were judged on it before this one,
+    `looks_before` the other hold-outs and opponents that this one was judged on and against.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
@@ -81,6 +82,7 @@ class HoldOut:
     rows: int
     label_share: float
     judged_before: int
+    looks_before: int = 0  # records from before looks were counted have none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -23,7 +23,7 @@ class Question:
     """What is asked of the statistics, and what they cannot know of themselves.
 
     Slices are named `column=value`, by the columns that were collected; found ones that are not required inform.
-    `window`, `label_share` and `judged_before` are as `HoldOut` says.
+    `window`, `label_share`, `judged_before` and `looks_before` are as `HoldOut` says.
     """
 
     candidate: Contender
@@ -37,6 +37,7 @@ class Question:
     window: Window
     label_share: float
     judged_before: int
+    looks_before: int = 0
 
 
 def gather(statistics: UnitStatistics, question: Question) -> ChallengeEvidence:
@@ -96,6 +97,7 @@ def _evidence(
             rows=rows,
             label_share=question.label_share,
             judged_before=question.judged_before,
+            looks_before=question.looks_before,
         ),
         comparisons=comparisons,
         stability=stability,

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from gatehouse.evaluation.significance import holm
 from gatehouse.gates.decision import POWER, decide, p_exceeds, p_falls_short, zone
 from gatehouse.gates.evidence import ALL, ChallengeEvidence
+from gatehouse.gates.looks import error_rate_at
 from gatehouse.gates.measured import Measured, NotMeasured, measured
 from gatehouse.gates.phrases import count, probability
 from gatehouse.gates.policy import Policy
@@ -108,7 +109,7 @@ def required_slices_present(evidence: ChallengeEvidence, policy: Policy) -> Iter
 
 def informative_slices(evidence: ChallengeEvidence, policy: Policy) -> Iterator[Finding]:
     """The primary metric in the other slices, uncorrected: shown and recorded, never decisive."""
-    rate, margin = policy.primary.error_rate, policy.slices.margin
+    rate, margin = error_rate_at(policy, evidence.hold_out.looks_before), policy.slices.margin
     for name in evidence.informative_slices:
         rule = f"slice {name}"
         result = measured(evidence.found(evidence.primary_metric, name), evidence.primary_metric, name)
@@ -125,7 +126,8 @@ def _judged(
     guard: Guard, result: Measured, p_worse: float, family: int, evidence: ChallengeEvidence, policy: Policy
 ) -> Finding:
     """`p_worse` is corrected for the number of comparisons."""
-    rate, frame = policy.primary.error_rate, zone("non_inferiority", guard.margin)
+    rate = error_rate_at(policy, evidence.hold_out.looks_before)
+    frame = zone("non_inferiority", guard.margin)
     p_within = p_exceeds(result.evidence, frame)
     outcome = decide(exceeds=p_within, falls_short=p_worse, error_rate=rate)
     values = values_in_words(result, evidence, margin=guard.margin, error_rate=rate)

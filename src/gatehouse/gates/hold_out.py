@@ -1,4 +1,7 @@
-"""Rules on the hold-out itself: that no contender has seen it, that it is large enough, and that it is not used up."""
+"""Rules on the hold-out itself: that no contender has seen it, that it is large enough, and that it is not used up.
+
+Used up it is by many versions, and for one version by many looks.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import math
 from collections.abc import Iterator
 
 from gatehouse.gates.evidence import ChallengeEvidence, Contender, HoldOut
+from gatehouse.gates.looks import error_rate_at
 from gatehouse.gates.phrases import count, percent
 from gatehouse.gates.policy import Policy
 from gatehouse.gates.rules import finding
@@ -122,14 +126,14 @@ def enough_labels(evidence: ChallengeEvidence, policy: Policy) -> Iterator[Findi
 
 
 def not_used_up(evidence: ChallengeEvidence, policy: Policy) -> Iterator[Finding]:
-    """The error rate holds for each version that is judged; many versions on one hold-out make a lucky one likely."""
-    before, budget = evidence.hold_out.judged_before, policy.hold_out.reuse_budget
-    rule = "hold-out reuse"
-    if before < 0:
+    """Many versions on one hold-out make a lucky one likely; so do many looks at one version (`looks`)."""
+    before, looks = evidence.hold_out.judged_before, evidence.hold_out.looks_before
+    rule, budget, rate = "hold-out reuse", policy.hold_out.reuse_budget, policy.primary.error_rate
+    if before < 0 or looks < 0:
         yield finding(
             rule,
             Outcome.ERROR,
-            f"The number of versions judged on this hold-out is given as {before}.",
+            f"The number of versions judged on this hold-out is given as {before}, that of earlier looks as {looks}.",
             next_step="Count the decisions on this hold-out in gate_decisions.",
         )
     elif before >= budget:
@@ -140,9 +144,21 @@ def not_used_up(evidence: ChallengeEvidence, policy: Policy) -> Iterator[Finding
             "with enough attempts one of them wins by luck.",
             next_step="Judge on events nobody has judged on: wait for new labels and use a later --as-of.",
         )
+    elif looks >= budget:
+        yield finding(
+            rule,
+            Outcome.HOLD,
+            f"This version was judged on {count(looks, 'other hold-out')} before, and the policy gives it "
+            f"{count(budget, 'look')}, which have spent the error rate of {rate:g}: with enough looks it wins by luck.",
+            next_step="Train a new version, and judge it when its hold-out is long enough: `gatehouse plan` says when.",
+        )
     else:
         yield finding(
-            rule, Outcome.PROMOTE, f"This is version number {before + 1} of the {budget} that this hold-out may judge."
+            rule,
+            Outcome.PROMOTE,
+            f"This is version number {before + 1} of the {budget} that this hold-out may judge, and look number "
+            f"{looks + 1} of the {budget} that a version has, which spends {error_rate_at(policy, looks):g} of the "
+            f"error rate of {rate:g}.",
         )
 
 

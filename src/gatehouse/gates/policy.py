@@ -28,7 +28,9 @@ class PrimaryRule(_Closed):
     changed_code: Mode = Field(default="superiority", description="Demanded when the training code differs.")
     same_code: Mode = Field(default="non_inferiority", description="Demanded of a retraining of the same code.")
     margin: Positive = Field(description="How much worse still counts as not worse (non-inferiority).")
-    error_rate: ErrorRate = Field(default=0.05, description="Chance of promoting a version that lies at the margin.")
+    error_rate: ErrorRate = Field(
+        default=0.05, description="Chance of promoting a version that lies at the margin, over all looks."
+    )
     suspicious_gain: Positive = Field(
         description="A gain beyond this is held as a suspected leak until somebody has looked."
     )
@@ -53,7 +55,10 @@ class HoldOutRule(_Closed):
     minimum_units: int = Field(default=14, ge=4, description="Fewer units (days) than this decide nothing.")
     minimum_label_share: Share = Field(default=0.8, description="Share of its events whose label must be known.")
     reuse_budget: int = Field(
-        default=5, ge=1, description="How many versions may be judged on one hold-out before it is used up."
+        default=5,
+        ge=1,
+        description="How many versions may be judged on one hold-out before it is used up, and how often one version "
+        "may be judged while its hold-out grows.",
     )
 
 

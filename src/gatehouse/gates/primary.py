@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gatehouse.gates.decision import POWER, Zone, decide, p_exceeds, p_falls_short, units_to_decide, zone
 from gatehouse.gates.evidence import ALL, ChallengeEvidence
+from gatehouse.gates.looks import error_rate_at
 from gatehouse.gates.measured import Measured, NotMeasured, measured
 from gatehouse.gates.phrases import count, number, percent, probability
 from gatehouse.gates.policy import Policy
@@ -15,7 +16,8 @@ from gatehouse.gates.verdict import Finding, Outcome
 
 def primary_good_enough(evidence: ChallengeEvidence, policy: Policy) -> Iterator[Finding]:
     """The primary metric decides by the mode's demand: `decision` says how, and how often it errs."""
-    metric, margin, rate = evidence.primary_metric, policy.primary.margin, policy.primary.error_rate
+    metric, margin = evidence.primary_metric, policy.primary.margin
+    rate = error_rate_at(policy, evidence.hold_out.looks_before)
     found = measured(evidence.found(metric, ALL), metric, ALL)
     rule = f"primary metric {metric}"
     if isinstance(found, NotMeasured):

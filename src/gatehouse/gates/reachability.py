@@ -23,6 +23,7 @@ from gatehouse.evaluation.significance import FEWEST_UNITS, Evidence
 from gatehouse.gates.decision import POWER, zone
 from gatehouse.gates.evidence import ALL, ChallengeEvidence
 from gatehouse.gates.guards import power_of_each
+from gatehouse.gates.looks import error_rate_at
 from gatehouse.gates.phrases import count, percent
 from gatehouse.gates.planner import at_units, spread_of
 from gatehouse.gates.policy import Mode, Policy
@@ -48,6 +49,7 @@ class Prospect:
         required_slices: By name, `column=value`.
         earlier: Challenges held before, for the spread from unit to unit and the rows of slices; may be empty.
         effect: What the champion gained over the baseline in the primary metric; None if they never met.
+        looks_before: How often the version was judged before, which leaves less of the error rate.
     """
 
     mode: Mode
@@ -57,6 +59,7 @@ class Prospect:
     required_slices: tuple[str, ...] = ()
     earlier: tuple[ChallengeEvidence, ...] = ()
     effect: float | None = None
+    looks_before: int = 0
 
     def spread(self, metric: str, slice_name: str) -> Evidence | None:
         """The smallest spread among earlier challenges of a champion, on a hold-out of this size; None if unknown.
@@ -134,7 +137,7 @@ def primary_reaches_promote(prospect: Prospect, policy: Policy) -> Iterator[Find
     if spread is None:
         yield _unknown(prospect.primary_metric, ALL)
         return
-    margin, rate = policy.primary.margin, policy.primary.error_rate
+    margin, rate = policy.primary.margin, error_rate_at(policy, prospect.looks_before)
     if prospect.mode == "superiority":
         good = policy.primary.suspicious_gain / 2
         who = f"A version that is better by {good:g}, half of what would be suspicious,"
@@ -148,7 +151,7 @@ def guards_reach_promote(prospect: Prospect, policy: Policy) -> Iterator[Finding
     """An equal version passes every guardrail and required slice often enough."""
     wanted = [(name, ALL, rule.margin, f"guardrails.{name}.margin") for name, rule in sorted(policy.guardrails.items())]
     wanted += [(prospect.primary_metric, s, policy.slices.margin, "slices.margin") for s in prospect.required_slices]
-    rate, power = policy.primary.error_rate, power_of_each(len(wanted))
+    rate, power = error_rate_at(policy, prospect.looks_before), power_of_each(len(wanted))
     for metric, slice_name, margin, key in wanted:
         spread = prospect.spread(metric, slice_name)
         name = metric if slice_name == ALL else f"{metric} in {slice_name}"
@@ -166,7 +169,7 @@ def primary_reaches_hold(prospect: Prospect, policy: Policy) -> Iterator[Finding
         return  # `primary_reaches_promote` says so
     margin, frame = policy.primary.margin, zone(prospect.mode, policy.primary.margin)
     bad = frame.demanded - margin
-    chance = spread.power(frame.hoped - bad, error_rate=policy.primary.error_rate)
+    chance = spread.power(frame.hoped - bad, error_rate=error_rate_at(policy, prospect.looks_before))
     reason = (
         f"A version that is worse by {-bad:g} in {prospect.primary_metric} is held by a hold-out of "
         f"{count(prospect.units, prospect.unit)} with a chance of {percent(round(chance, 3))}"
@@ -174,7 +177,9 @@ def primary_reaches_hold(prospect: Prospect, policy: Policy) -> Iterator[Finding
     if chance >= LEAST_CHANCE:
         yield finding("reachable: HOLD", Outcome.PROMOTE, f"{reason}.")
         return
-    needed = spread.units_needed(margin=frame.hoped - bad, power=POWER, error_rate=policy.primary.error_rate)
+    needed = spread.units_needed(
+        margin=frame.hoped - bad, power=POWER, error_rate=error_rate_at(policy, prospect.looks_before)
+    )
     yield finding(
         "reachable: HOLD",
         Outcome.ERROR,

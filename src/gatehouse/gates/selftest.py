@@ -19,6 +19,7 @@ from gatehouse.evaluation.significance import Evidence, degrees_of_freedom
 from gatehouse.evaluation.soundness import perfection_flaw
 from gatehouse.gates.challenge import judge_challenge
 from gatehouse.gates.decision import zone
+from gatehouse.gates.looks import error_rate_at
 from gatehouse.gates.phrases import percent
 from gatehouse.gates.policy import Mode, Policy
 from gatehouse.gates.situations import situations
@@ -107,7 +108,7 @@ def _false_hold(policy: Policy, mode: Mode, draws: int, rng: np.random.Generator
 
 def _power(policy: Policy, mode: Mode, draws: int, rng: np.random.Generator) -> Check:
     """What plans promise: the chance of promoting a version as good as one hopes for, by the primary metric."""
-    margin, rate = policy.primary.margin, policy.primary.error_rate
+    margin, rate = policy.primary.margin, error_rate_at(policy, 0)
     truth = Truth(gain=_hoped(policy, mode), precision=_PRECISION, exact=True, units=enough_units(policy))
     promoted = _frequencies(policy, truth, mode, draws, rng)[Outcome.PROMOTE] / draws
     error = margin / _PRECISION

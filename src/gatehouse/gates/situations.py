@@ -140,6 +140,8 @@ def _hold_outs(policy: Policy, rng: np.random.Generator, good: ChallengeEvidence
     yield _situation("a single unit", Outcome.ERROR, _drawn(policy, rng, gain=gain, units=1))
     used = replace(good, hold_out=replace(good.hold_out, judged_before=rule.reuse_budget))
     yield _situation("a hold-out that is used up", Outcome.HOLD, used)
+    often = replace(good, hold_out=replace(good.hold_out, looks_before=rule.reuse_budget))
+    yield _situation("a version that was judged too often", Outcome.HOLD, often)
     if rule.minimum_label_share > 0:
         early = replace(good, hold_out=replace(good.hold_out, label_share=rule.minimum_label_share / 2))
         yield _situation("half of the labels are missing", Outcome.INSUFFICIENT_EVIDENCE, early)

@@ -14,7 +14,7 @@ from gatehouse.gates.policy import Mode, Policy
 from gatehouse.lakehouse.lineage import Lineage
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.dataset import EVENT_TIME, UNIT, build, pin, slice_column
-from gatehouse.pipelines.hold_out import HoldOutRows, hold_out, judged_before, training_of
+from gatehouse.pipelines.hold_out import Before, HoldOutRows, hold_out, judged_before, training_of
 from gatehouse.pipelines.inference import features_of
 from gatehouse.pipelines.scoring import Predict, fitted, score_beside, stored_model
 from gatehouse.project import Window
@@ -42,7 +42,7 @@ class Prepared:
     training: Training
     mode: Mode
     mode_reason: str
-    judged_before: int
+    before: Before
 
 
 def challenge(context: Context, candidate: Version, champion: Version | None, policy: Policy) -> Challenged:
@@ -65,7 +65,7 @@ def prepare(context: Context, candidate: Version, champion: Version | None, poli
         training=training_of(context, mine, rows),
         mode=mode,
         mode_reason=why,
-        judged_before=judged_before(context, rows, candidate.version),
+        before=judged_before(context, rows, candidate.version, opponent=_row_name(opponent)),
     )
 
 
@@ -102,7 +102,8 @@ def measure(context: Context, candidate: Version, prepared: Prepared) -> Challen
         required_slices=required_slices(project),
         window=Window(start=rows.start, end=rows.end),
         label_share=rows.label_share,
-        judged_before=prepared.judged_before,
+        judged_before=prepared.before.versions,
+        looks_before=prepared.before.looks,
     )
     try:
         statistics = collect(
@@ -119,6 +120,11 @@ def measure(context: Context, candidate: Version, prepared: Prepared) -> Challen
     except EvaluationError as error:
         evidence = nothing_measured(question, error.what)
     return Challenged(evidence=evidence, data_versions=rows.pinned.as_text())
+
+
+def _row_name(opponent: Contender) -> str:
+    """As gate_decisions names it."""
+    return f"{opponent.kind} {opponent.version or ''}".strip()
 
 
 def required_slices(project: Project) -> list[str]:

@@ -101,19 +101,33 @@ def _is_known(context: Context, lineage: Lineage) -> bool:
     return lineage.environment in context.settings.environments.environments
 
 
-def judged_before(context: Context, rows: HoldOutRows, version: str) -> int:
-    """How many other versions were judged on hold-outs that share more than half of this one's time."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Before:
+    """What was judged before: `versions` other ones on hold-outs that share more than half of this one's time.
+
+    `looks` are the hold-outs and opponents, other than these, that the version itself was judged on and against, with
+    whatever verdict. The same hold-out and opponent once more is the same look: it says the same.
+    """
+
+    versions: int
+    looks: int
+
+
+def judged_before(context: Context, rows: HoldOutRows, version: str, *, opponent: str) -> Before:
+    """From the decisions on record. `opponent` is named as the record's row names it."""
     name = context.own(GATE_DECISIONS.name)
     if not context.tables.exists(name):
-        return 0
-    found = context.tables.read(name).select("version", "hold_out_start", "hold_out_end").toPandas()
+        return Before(versions=0, looks=0)
+    found = context.tables.read(name).select("version", "opponent", "hold_out_start", "hold_out_end").toPandas()
     length = (rows.end - rows.start).total_seconds()
-    others = set()
+    others, looks = set(), set()
     for row in found.to_dict("records"):
         start, end = utc(row["hold_out_start"]), utc(row["hold_out_end"])
-        if start is None or end is None or row["version"] == version:
+        if start is None or end is None:
             continue
         overlap = (min(end, rows.end) - max(start, rows.start)).total_seconds()
-        if overlap > length / 2:
+        if row["version"] == version:
+            looks.add((start, end, row["opponent"]))
+        elif overlap > length / 2:
             others.add(row["version"])
-    return len(others)
+    return Before(versions=len(others), looks=len(looks - {(rows.start, rows.end, opponent)}))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gatehouse.errors import ConfigurationError, DataError, StateError, StorageError
 from gatehouse.evaluation.comparison import Comparison
 from gatehouse.gates.evidence import ALL, ChallengeEvidence
+from gatehouse.gates.looks import error_rate_at
 from gatehouse.gates.planner import Plan, plan
 from gatehouse.gates.policy import Policy
 from gatehouse.gates.promotion import CHAMPION
@@ -39,6 +40,7 @@ def refuse_undecidable(context: Context, evidence: ChallengeEvidence, policy: Po
         required_slices=evidence.required_slices,
         earlier=tuple(_held(context)),
         effect=_effect(context, evidence),
+        looks_before=evidence.hold_out.looks_before,
     )
     verdict = refuse_unreachable(prospect, policy)
     if verdict.outcome is Outcome.ERROR:
@@ -71,8 +73,8 @@ def plan_margin(context: Context, margin: float) -> Plan:
     """
     for evidence in _held(context):
         for comparison in evidence.found(context.project.primary_metric.name, ALL):
-            rule = context.policy.primary
-            return plan(comparison, margin=margin, unit=context.project.unit.name, error_rate=rule.error_rate)
+            rate = error_rate_at(context.policy, 0)
+            return plan(comparison, margin=margin, unit=context.project.unit.name, error_rate=rate)
     champion = context.registry.by_alias(context.model, CHAMPION)
     newest = champion or next(iter(context.registry.versions(context.model)), None)
     if newest is None:
@@ -85,7 +87,7 @@ def plan_margin(context: Context, margin: float) -> Plan:
         found = challenge(context, newest, None, context.policy).evidence.found(
             context.project.primary_metric.name, ALL
         )
-    return plan(found[0], margin=margin, unit=context.project.unit.name, error_rate=context.policy.primary.error_rate)
+    return plan(found[0], margin=margin, unit=context.project.unit.name, error_rate=error_rate_at(context.policy, 0))
 
 
 def _held(context: Context) -> Iterator[ChallengeEvidence]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gatehouse.gates.evidence import ALL, ChallengeEvidence
+from gatehouse.gates.looks import error_rate_at
 from gatehouse.gates.measured import Measured, measured
 from gatehouse.gates.policy import Policy
 from gatehouse.gates.record import DecisionRecord
@@ -109,9 +110,9 @@ class Scale:
         )
 
 
-def level(policy: Policy) -> float:
-    """Of the intervals: 90 % at an error rate of 5 %, so that an interval and its one-sided test say the same."""
-    return 1.0 - 2.0 * policy.primary.error_rate
+def level(policy: Policy, evidence: ChallengeEvidence | None) -> float:
+    """Of the intervals: 94 % at an error rate of 3 %, so that an interval and its one-sided test say the same."""
+    return 1.0 - 2.0 * error_rate_at(policy, evidence.hold_out.looks_before if evidence else 0)
 
 
 def contrasts(record: DecisionRecord) -> tuple[Contrast, ...]:
@@ -133,7 +134,7 @@ def _contrasts(evidence: ChallengeEvidence, policy: Policy, findings: Sequence[F
             continue  # a threshold has a value for the primary metric over all rows, and no other
         judged = tuple(replace(f, informative=False) for f in findings if f.rule in judged_by)
         outcome = Verdict(judged).outcome if judged else None
-        yield _contrast(evidence, role, metric, name, margin=margin, outcome=outcome, level=level(policy))
+        yield _contrast(evidence, role, metric, name, margin=margin, outcome=outcome, level=level(policy, evidence))
 
 
 _Asked = tuple[Role, str, str, float | None, tuple[str, ...]]

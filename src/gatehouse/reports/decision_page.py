@@ -66,7 +66,7 @@ def decision_html(decision: Decision, *, card: str = "", pages: Pages | None = N
         record=decision.record,
         pages=pages or Pages(),
         scale=scale,
-        level=percent(level(decision.policy)),
+        level=percent(level(decision.policy, decision.evidence)),
         deciding=[_row(c, scale) for c in decision.deciding],
         informative=[_row(c, scale) for c in decision.informative],
         days=list(_days(decision)),

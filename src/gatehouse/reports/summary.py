@@ -78,7 +78,7 @@ def _rows(decision: Decision, contrasts: Iterable[Contrast], room: int) -> Itera
     chosen = list(contrasts)
     if not chosen:
         return
-    interval = f"{percent(level(decision.policy))} interval"
+    interval = f"{percent(level(decision.policy, decision.evidence))} interval"
     head = ["", "metric", "slice", escaped(decision.opponent, at_most=_NAME), "candidate", "gain", interval, "margin"]
     yield from _cut(table(head, map(_cells, chosen), right=_RIGHT), 2 + len(chosen), room, "comparisons")
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from gatehouse.evaluation.comparison import Comparison
 from gatehouse.evaluation.metrics import ACCURACY
 from gatehouse.evaluation.significance import Evidence, degrees_of_freedom
 from gatehouse.gates.challenge import judge_challenge
@@ -56,10 +59,60 @@ def test_a_version_that_lies_where_it_must_not_pass_is_promoted_as_rarely_as_sta
     policy: Policies, mode: Mode, precision: float
 ) -> None:
     demanded = zone(mode, 0.02).demanded
-    seen = frequencies(policy(), Truth(gain=demanded, precision=precision, exact=True), mode)
+    once = policy(hold_out={"reuse_budget": 1})
+    seen = frequencies(once, Truth(gain=demanded, precision=precision, exact=True), mode)
     assert seen[Outcome.PROMOTE] <= RATE + SLACK
     # It is a test, not a wall: the version is promoted about as often as the rate allows.
     assert seen[Outcome.PROMOTE] >= RATE - SLACK
+
+
+@modes
+@pytest.mark.parametrize(
+    "days", [(28,), tuple(range(14, 29)), tuple(range(14, 43, 7))], ids=["once", "daily", "weekly"]
+)
+def test_a_version_that_is_judged_while_its_hold_out_grows_is_promoted_as_rarely_as_stated(
+    policy: Policies, mode: Mode, days: tuple[int, ...]
+) -> None:
+    """It was 12 to 16 % when a version's own looks did not count."""
+    given = policy(guardrails={})
+    truth = Truth(gain=zone(mode, given.primary.margin).demanded, precision=1.0, exact=True, units=max(days))
+    rng = np.random.default_rng(18)
+
+    def ever_promoted() -> bool:
+        whole = draw(given, truth, mode=mode, rng=rng)
+        return any(
+            judge_challenge(of_first_days(whole, n, looks_before=k), given).outcome is Outcome.PROMOTE
+            for k, n in enumerate(days)
+        )
+
+    promoted = sum(ever_promoted() for _ in range(DRAWS)) / DRAWS
+    assert 0.005 <= promoted <= RATE + SLACK
+
+
+def of_first_days(whole: ChallengeEvidence, units: int, *, looks_before: int) -> ChallengeEvidence:
+    """The same challenge on a hold-out that ended earlier."""
+
+    def cut(c: Comparison) -> Comparison:
+        gains = (np.array(c.influence) * len(c.units) + c.difference)[:units]
+        difference = float(gains.mean())
+        return replace(
+            c,
+            candidate=c.champion + difference,
+            difference=difference,
+            influence=tuple(((gains - difference) / units).tolist()),
+            units=c.units[:units],
+            rows=c.rows * units // len(c.units),
+        )
+
+    told = replace(
+        whole.hold_out,
+        end=whole.hold_out.start + timedelta(days=units),
+        units=units,
+        rows=whole.hold_out.rows * units // whole.hold_out.units,
+        looks_before=looks_before,
+    )
+    compared = tuple(cut(c) for c in whole.comparisons if isinstance(c, Comparison))
+    return replace(whole, hold_out=told, comparisons=compared)
 
 
 @pytest.mark.broken_gate(16)
@@ -106,7 +159,7 @@ def test_ten_required_slices_let_good_versions_through_on_a_hold_out_of_the_plan
     precision = 4.6  # margins per standard error that give each slice the power that ten need
     assert power_at(precision) == pytest.approx(power_of_each(10), abs=0.002)
     good = Truth(gain=0.02, slices=TEN, precision=precision)
-    seen = frequencies(policy(guardrails={}), good, "non_inferiority")
+    seen = frequencies(policy(guardrails={}, hold_out={"reuse_budget": 1}), good, "non_inferiority")
     assert seen[Outcome.PROMOTE] >= 0.8
     assert seen[Outcome.HOLD] == 0.0
 

@@ -113,7 +113,7 @@ def test_a_required_slice_that_is_harmed_holds_a_version_that_is_better_on_the_w
     jfk = frame["origin"] == "JFK"
     logit = np.log(frame.loc[jfk, "champion"] / (1 - frame.loc[jfk, "champion"])) + rng.normal(0, 0.8, jfk.sum())
     frame.loc[jfk, "candidate"] = 1 / (1 + np.exp(-logit))
-    verdict = judge_challenge(challenge(frame), policy())
+    verdict = judge_challenge(challenge(frame), policy(hold_out={"reuse_budget": 1}))
     assert finding(verdict, "primary metric log_loss").outcome is Outcome.PROMOTE
     assert verdict.outcome is Outcome.HOLD
     (told,) = verdict.deciding
@@ -143,7 +143,7 @@ def test_harm_that_is_proven_but_lies_within_the_margin_passes(policy: Policies)
 
 def test_harm_is_claimed_only_after_correction_for_the_number_of_comparisons(policy: Policies) -> None:
     """One slice of ten is worse at p = 0.02: not held, because among ten this is no surprise; alone it is."""
-    guarded = policy(slices={"margin": 0.001, "minimum_rows": 1}, guardrails={})
+    guarded = policy(slices={"margin": 0.001, "minimum_rows": 1}, guardrails={}, hold_out={"reuse_budget": 1})
     ten = tuple(f"group={i}" for i in range(10))
     alternating = np.array([1.0, -1.0] * 14)
 

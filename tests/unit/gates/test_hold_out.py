@@ -143,6 +143,28 @@ def test_a_hold_out_serves_as_many_versions_as_its_budget(
         assert "use a later --as-of" in found.next_step
 
 
+@pytest.mark.parametrize(
+    ("before", "expected"), [(0, Outcome.PROMOTE), (4, Outcome.PROMOTE), (5, Outcome.HOLD), (-1, Outcome.ERROR)]
+)
+def test_a_version_is_looked_at_as_often_as_the_budget_says(
+    good: ChallengeEvidence, policy: Policies, before: int, expected: Outcome
+) -> None:
+    outcome, found = judged(hold_out(good, looks_before=before), policy(), "hold-out reuse")
+    assert (outcome, found.outcome) == (expected, expected)
+    if before == 4:
+        assert found.reason == (
+            "This is version number 1 of the 5 that this hold-out may judge, and look number 5 of the 5 that a version "
+            "has, which spends 0.005 of the error rate of 0.05."
+        )
+
+
+def test_a_later_look_demands_more_of_every_comparison(good: ChallengeEvidence, policy: Policies) -> None:
+    again = hold_out(good, looks_before=1)
+    reasons = [f.reason for f in judge_challenge(again, policy()).findings if "below" in f.reason]
+    assert reasons
+    assert all("below 0.005" in reason for reason in reasons)
+
+
 @pytest.mark.parametrize("changes", [{"rows": 4_199}, {"units": 27}])
 def test_comparisons_of_another_hold_out_are_an_error(
     good: ChallengeEvidence, policy: Policies, changes: dict[str, int]

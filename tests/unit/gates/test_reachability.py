@@ -148,7 +148,7 @@ def test_a_margin_that_a_rule_of_thumb_would_pass_is_refused(
 @pytest.mark.parametrize("precision", [1.0, 1.7, 2.5, 4.0])
 def test_the_chance_that_is_promised_is_the_chance_there_is(policy: Policies, precision: float) -> None:
     """What is refused would indeed hardly ever have been promoted; what is let through is."""
-    alone = policy(guardrails={}, slices={"margin": 9.0, "minimum_rows": 1})
+    alone = policy(guardrails={}, slices={"margin": 9.0, "minimum_rows": 1}, hold_out={"reuse_budget": 1})
     once = earlier(alone, precision=precision, held=1)
     spread = prospect(earlier=once, required_slices=()).spread(PRIMARY, ALL)
     assert spread is not None

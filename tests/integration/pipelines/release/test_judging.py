@@ -31,7 +31,7 @@ from gatehouse.pipelines.features import refresh
 from gatehouse.pipelines.hold_out import hold_out, training_of
 from gatehouse.pipelines.ingest import ingest
 from gatehouse.pipelines.judges import judges
-from gatehouse.pipelines.release import judge
+from gatehouse.pipelines.release import Judged, judge
 from gatehouse.pipelines.training import train
 from gatehouse.project import Column
 from gatehouse.settings import parse_as_of
@@ -274,6 +274,23 @@ def test_a_hold_out_that_judged_as_often_as_the_policy_allows_is_used_up(road: R
     judged = once.judge("3")
 
     assert "challenge/hold-out reuse" in found(judged.record, Outcome.HOLD)
+
+
+def test_every_look_at_a_version_counts_and_the_same_look_once_more_does_not(road: Road) -> None:
+    def looks(judged: Judged) -> tuple[int, bool]:
+        assert judged.record.challenge is not None
+        return judged.record.challenge["hold_out"]["looks_before"], judged.reused
+
+    later = ("2013-12-08", "2013-12-15")
+    assert [looks(road.judge("2", as_of=as_of)) for as_of in later] == [(1, False), (2, False)]
+    assert looks(road.policy(approval={"valid_hours": 48}).judge("2", as_of=later[-1])) == (2, False)
+    assert looks(road.judge("3")) == (0, False)
+
+    again = road.record("2")
+    assert replay(again, judges()).same
+    assert "challenge/hold-out reuse" in found(again, Outcome.PROMOTE)
+    used_up = road.policy(hold_out={"reuse_budget": 2}).judge("2", as_of=later[-1])
+    assert "challenge/hold-out reuse" in found(used_up.record, Outcome.HOLD)
 
 
 def test_a_hold_out_of_one_day_decides_nothing(road: Road) -> None:
