@@ -28,7 +28,8 @@ def writer_lock(folder: Path, subject: str, *, timeout: float) -> Iterator[None]
             remedy="Wait for that process to end (or end it), then run the same command again.",
         ) from None
     try:
-        note.write_text(str(os.getpid()), encoding="utf-8")
+        with suppress(OSError):  # a disk that is full is told of by what is to be written, not by a courtesy
+            note.write_text(str(os.getpid()), encoding="utf-8")
         yield
     finally:
         with suppress(OSError):
