@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gatehouse.lakehouse.lineage import PREFIX, Lineage
 from gatehouse.lakehouse.point_in_time import visible
 from gatehouse.pipelines.dataset import EVENT_TIME, build, pin
-from gatehouse.pipelines.training import IMPORTANCES, train
+from gatehouse.pipelines.training import IMPORTANCES, LINEAGE, train
 from gatehouse.pipelines.windows import windows
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def train_on_an_outcome(context: Context, honest: Version, column: str, *, propo
     tags = replace(lineage, proposer=proposer, training_key=key).to_tags()
     with context.tracking.run(f"training with {column}", tags={}) as run:
         run.log_dict({"mean_absolute_contribution": dict(model.importances(rows[names]))}, IMPORTANCES)
+        run.log_dict(tags, LINEAGE)
         example = rows[names].head(5)
         source = model.save(
             name="model",

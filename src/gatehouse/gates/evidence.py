@@ -33,6 +33,7 @@ class Training:
     """What a contender was fitted on: events of (start, end], UTC.
 
     `hold_out_keys` is how many keys of the hold-out are among its training rows; None: nobody looked, which is a fault.
+    `doubt` is a sentence about why that cannot be believed; None: the training run says the same as the version's tags.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CLOSED
@@ -40,6 +41,7 @@ class Training:
     start: AwareDatetime
     end: AwareDatetime
     hold_out_keys: int | None
+    doubt: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

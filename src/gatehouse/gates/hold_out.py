@@ -28,6 +28,15 @@ def disjoint_by_window(evidence: ChallengeEvidence, _: Policy) -> Iterator[Findi
                 f"It is not recorded what {contender.name} was trained on.",
                 next_step="Register it with its training window; a version without lineage cannot be judged.",
             )
+        elif contender.training.doubt is not None:
+            yield finding(
+                rule,
+                Outcome.ERROR,
+                f"{contender.training.doubt} Whoever may set tags could so have {contender.name} judged on rows that "
+                "it was trained on.",
+                next_step="Find out who changed the tags, or deleted the run, and put them back; else train a new "
+                "version. A champion that this is said of is replaced by `gatehouse rollback`.",
+            )
         elif not contender.training.end <= hold_out.start < hold_out.end:
             yield finding(
                 rule,

@@ -14,7 +14,7 @@ from gatehouse.gates.policy import Mode, Policy
 from gatehouse.lakehouse.lineage import Lineage
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.dataset import EVENT_TIME, UNIT, build, pin, slice_column
-from gatehouse.pipelines.hold_out import Before, HoldOutRows, hold_out, judged_before, training_of
+from gatehouse.pipelines.hold_out import Before, HoldOutRows, doubt_of, hold_out, judged_before, training_of
 from gatehouse.pipelines.inference import features_of
 from gatehouse.pipelines.scoring import Predict, fitted, score_beside, stored_model
 from gatehouse.project import Window
@@ -55,14 +55,15 @@ def prepare(context: Context, candidate: Version, champion: Version | None, poli
     mine = Lineage.from_tags(candidate.tags, candidate.version)
     theirs = Lineage.from_tags(champion.tags, champion.version) if champion else None
     rows = hold_out(context, [mine, theirs] if theirs else [mine])
-    opponent, predict_opponent = _opponent(context, mine, champion, theirs, policy, rows)
+    training = training_of(context, mine, rows, doubt=doubt_of(context, candidate))
+    opponent, predict_opponent = _opponent(context, mine, champion, theirs, policy, rows, training)
     same_code = theirs is not None and theirs.code_digest == mine.code_digest
     mode, why = choose_mode(policy, first=theirs is None, same_code=same_code)
     return Prepared(
         rows=rows,
         opponent=opponent,
         predict_opponent=predict_opponent,
-        training=training_of(context, mine, rows),
+        training=training,
         mode=mode,
         mode_reason=why,
         before=judged_before(context, rows, candidate.version, opponent=_row_name(opponent)),
@@ -139,18 +140,19 @@ def _opponent(
     theirs: Lineage | None,
     policy: Policy,
     rows: HoldOutRows,
+    training: Training,
 ) -> tuple[Contender, Predict | None]:
     if champion is not None and theirs is not None:
         contender = Contender(
             kind="champion",
             version=champion.version,
             files_digest=context.registry.digest(context.model, champion.version),
-            training=training_of(context, theirs, rows),
+            training=training_of(context, theirs, rows, doubt=doubt_of(context, champion)),
         )
         return contender, predict_with(context, champion)
     if policy.first == "threshold":
         return Contender(kind="threshold", threshold=policy.threshold), None
-    return Contender(kind="baseline", training=training_of(context, mine, rows)), _baseline(context, mine)
+    return Contender(kind="baseline", training=training), _baseline(context, mine)
 
 
 def predict_with(context: Context, version: Version) -> Predict:

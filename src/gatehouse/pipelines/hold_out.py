@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from gatehouse.errors import DataError
+from gatehouse.errors import DataError, GatehouseError, RegistryUnavailable
 from gatehouse.gates.evidence import Training
-from gatehouse.lakehouse.lineage import Lineage
+from gatehouse.lakehouse.lineage import PREFIX, Lineage
 from gatehouse.lakehouse.point_in_time import sample, visible
 from gatehouse.lakehouse.tables import TableName
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.dataset import LABEL_KNOWN_AT, Pinned, build, outcomes, pin
 from gatehouse.pipelines.moments import utc
 from gatehouse.pipelines.tables import GATE_DECISIONS
+from gatehouse.pipelines.training import LINEAGE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from gatehouse.lakehouse.registry import Version
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,10 +68,11 @@ def hold_out(context: Context, trainings: list[Lineage]) -> HoldOutRows:
     )
 
 
-def training_of(context: Context, lineage: Lineage, rows: HoldOutRows) -> Training:
+def training_of(context: Context, lineage: Lineage, rows: HoldOutRows, *, doubt: str | None = None) -> Training:
     """A contender's training window, with the number of the hold-out's keys among its training rows.
 
-    Looked up in the very table version that it was trained on, not inferred from the window.
+    Looked up in the very table version that it was trained on, not inferred from the window. `doubt` is why its lineage
+    cannot be believed, if it cannot.
     """
     from pyspark.sql import functions as F
 
@@ -82,7 +86,29 @@ def training_of(context: Context, lineage: Lineage, rows: HoldOutRows) -> Traini
     share = context.settings.environment(lineage.environment).data_fraction if _is_known(context, lineage) else 1.0
     trained = sample(trained, keys, share)
     shared = rows.events.select(*keys).join(trained, keys, "left_semi").count()
-    return Training(start=lineage.train_start, end=lineage.train_end, hold_out_keys=shared)
+    return Training(start=lineage.train_start, end=lineage.train_end, hold_out_keys=shared, doubt=doubt)
+
+
+def doubt_of(context: Context, version: Version) -> str | None:
+    """Why a version's tags cannot be believed: what training wrote in its run is gone, or says something else."""
+    number = version.version
+    try:
+        written = context.tracking.read_dict(version.run_id, LINEAGE) if version.run_id else None
+    except RegistryUnavailable:
+        raise  # not an answer
+    except (GatehouseError, ValueError) as error:
+        said = error.what if isinstance(error, GatehouseError) else str(error)
+        return f"The lineage that the training of version {number} wrote cannot be read ({said.rstrip('.')})."
+    if written is None:
+        return f"The run that trained version {number} is gone, or holds no {LINEAGE}."
+    differing = sorted(name for name, text in written.items() if version.tags.get(name) != text)
+    if not differing and set(written) >= {f"{PREFIX}{field.name}" for field in fields(Lineage)}:
+        return None
+    first = differing[0] if differing else "an unknown tag"
+    return (
+        f"Version {number} is tagged {first} = {version.tags.get(first)}, and its training wrote {written.get(first)}"
+        f"{f' ({len(differing)} tags differ)' if len(differing) > 1 else ''}."
+    )
 
 
 def _events_read(lineage: Lineage, table: str) -> tuple[str, int]:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 IMPORTANCES = "importances.json"
 """Artefact of the training run: what the model leans on."""
 PROPOSALS = "proposals/options.yml"
+LINEAGE = "lineage.json"
+"""Artefact of the training run: the lineage as training wrote it, for whoever doubts the version's tags."""
 REFERENCE = "reference.json"
 """Artefact of the training run: the distributions that monitoring compares with."""
 
@@ -106,6 +108,7 @@ def _train(context: Context, frame: pd.DataFrame, order: _Order, key: str) -> Tr
             importances = model.importances(split.features)
             _log(run, lineage, {**prefixed("hold_out", measured), **prefixed("baseline", by_baseline)}, len(fit_on))
             run.log_dict({"mean_absolute_contribution": dict(importances)}, IMPORTANCES)
+            run.log_dict(lineage.to_tags(), LINEAGE)
             run.log_dict(_reference(context, fit_on, model), REFERENCE)
             card = model_card(project, lineage, measured, by_baseline, importances, rows=len(fit_on))
             run.log_text(card, "model_card.md")

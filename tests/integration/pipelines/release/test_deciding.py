@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from gatehouse.code_version import CodeVersion
 from gatehouse.errors import Refused
 from gatehouse.gates.approval import Decision
 from gatehouse.gates.promotion import CHAMPION, Kind
+from gatehouse.lakehouse.lineage import Lineage
 from gatehouse.pipelines.approval import decisions
 from gatehouse.pipelines.promotion import gatekeeper
 
@@ -48,7 +50,10 @@ def test_whoever_proposed_it_cannot_approve_it_and_it_is_not_promoted(road: Road
 @pytest.mark.broken_gate(4)
 def test_whoever_wrote_the_commit_cannot_approve_what_a_schedule_proposed(road: Road) -> None:
     context = road.context()
+    scheduled = {**road.version("2").tags, "gatehouse_proposer": "schedule"}
     context.registry.set_tags(context.model, "2", {"gatehouse_proposer": "schedule"})
+    wrote = {f"gatehouse_{field.name}": scheduled[f"gatehouse_{field.name}"] for field in fields(Lineage)}
+    context.tracking.write_text(str(road.version("2").run_id), "lineage.json", json.dumps(wrote))
     code = CodeVersion(commit="unknown to git", author=CARA, training_digest=context.code.training_digest)
     written = road.under(code=code).policy(primary={"margin": 0.6})
     assert written.judge("2").record.candidate.authors == (CARA,)

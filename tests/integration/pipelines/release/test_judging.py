@@ -28,7 +28,7 @@ from gatehouse.pipelines.challenge import challenge
 from gatehouse.pipelines.clean_process import CleanProcess
 from gatehouse.pipelines.dataset import pin
 from gatehouse.pipelines.features import refresh
-from gatehouse.pipelines.hold_out import hold_out, training_of
+from gatehouse.pipelines.hold_out import doubt_of, hold_out, training_of
 from gatehouse.pipelines.ingest import ingest
 from gatehouse.pipelines.judges import judges
 from gatehouse.pipelines.release import Judged, judge
@@ -474,6 +474,7 @@ def test_a_refit_is_trained_on_everything_judged_bound_and_is_what_becomes_champ
     assert 0 < refit.score_shift < 1
     assert {f.rule for f in refit.findings} > {"loads", "score_shift"}
     assert refitting.record("4") == refitting.record("2") == record
+    assert doubt_of(road.context(), road.version("4")) is None
     assert road.aliases()[CHALLENGER] == "4"
 
     refitting.decide("2", "anna@example.org")

@@ -14,6 +14,7 @@ from deltalake import DeltaTable
 from gatehouse.errors import GatehouseError
 from gatehouse.gates.promotion import CHAMPION
 from gatehouse.gates.record import DecisionRecord
+from gatehouse.gates.verdict import Outcome
 from gatehouse.lakehouse import canonical
 from gatehouse.pipelines.approval import decisions
 
@@ -188,6 +189,75 @@ def test_tampering_is_refused(road: Road, tamper: Callable[[Road], Road]) -> Non
 
 def test_without_tampering_the_same_promotion_goes_through(road: Road) -> None:
     assert road.promote("2").moved
+
+
+def lineage_artefact(road: Road, number: str) -> Path:
+    """What the training of a version wrote."""
+    place = road.lakehouse.world.place.root / "artifacts"
+    return next(p for p in place.rglob("lineage.json") if str(road.version(number).run_id) in p.parts)
+
+
+def training_end_in_the_tags(road: Road, number: str) -> str:
+    """Earlier than it was: so the hold-out would begin among the rows that were trained on."""
+    context = road.context()
+    context.registry.set_tags(context.model, number, {"gatehouse_train_end": "2013-06-01T00:00:00+00:00"})
+    return "gatehouse_train_end = 2013-06-01T00:00:00+00:00, and its training wrote 2013-"
+
+
+def two_tags(road: Road, number: str) -> str:
+    context = road.context()
+    moved = {"gatehouse_train_end": "2013-06-01T00:00:00+00:00", "gatehouse_proposer": "somebody@example.org"}
+    context.registry.set_tags(context.model, number, moved)
+    return "(2 tags differ)"
+
+
+def proposer_in_the_tags(road: Road, number: str) -> str:
+    context = road.context()
+    context.registry.set_tags(context.model, number, {"gatehouse_proposer": "somebody@example.org"})
+    return "gatehouse_proposer = somebody@example.org, and its training wrote ada@example.org"
+
+
+def run_without_lineage(road: Road, number: str) -> str:
+    lineage_artefact(road, number).unlink()
+    return "is gone, or holds no lineage.json"
+
+
+def half_a_lineage(road: Road, number: str) -> str:
+    path = lineage_artefact(road, number)
+    path.write_text(path.read_text()[:40])
+    return "cannot be read"
+
+
+def lineage_that_says_little(road: Road, number: str) -> str:
+    lineage_artefact(road, number).write_text("{}")
+    return "an unknown tag"
+
+
+@pytest.mark.parametrize("number", ["1", "2"], ids=["of the champion", "of the candidate"])
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        training_end_in_the_tags,
+        two_tags,
+        proposer_in_the_tags,
+        run_without_lineage,
+        half_a_lineage,
+        lineage_that_says_little,
+    ],
+    ids=lambda t: t.__name__,
+)
+def test_a_lineage_that_is_not_what_training_wrote_is_judged_by_nobody(
+    road: Road, tamper: Callable[[Road, str], str], number: str
+) -> None:
+    said = tamper(road, number)
+
+    record = road.policy(primary={"margin": 0.6}).judge("2").record
+
+    who = {"1": "champion", "2": "candidate"}[number]
+    told = next(f for f in record.findings if f.rule == f"hold-out after the training of {who}")
+    assert (record.verdict, told.outcome) == (Outcome.ERROR, Outcome.ERROR)
+    assert said in told.reason
+    assert "train a new version" in told.next_step
 
 
 @pytest.mark.parametrize("tamper", [half_a_record, verdict_in_the_record, statistics_in_the_record])
