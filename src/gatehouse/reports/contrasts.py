@@ -111,7 +111,7 @@ class Scale:
 
 
 def level(policy: Policy, evidence: ChallengeEvidence | None) -> float:
-    """Of the intervals: 94 % at an error rate of 3 %, so that an interval and its one-sided test say the same."""
+    """Of the intervals: 91 % at an error rate of 4.5 %, so that an interval and its one-sided test say the same."""
     return 1.0 - 2.0 * error_rate_at(policy, evidence.hold_out.looks_before if evidence else 0)
 
 

@@ -352,7 +352,7 @@ def test_the_primary_finding_tells_the_whole_story(good: ChallengeEvidence, poli
     told = finding(judge_challenge(good, policy()), "primary metric log_loss")
     assert told.reason == (
         "log_loss is 0.5464 for the candidate and 0.6092 for champion version 7: better by 0.0627 "
-        "(94 % interval of the gain 0.0495 to 0.0760; 28 days, 4,200 rows). It is shown to be better "
-        "(p = 0.0001, below 0.03)."
+        "(91 % interval of the gain 0.0514 to 0.0741; 28 days, 4,200 rows). It is shown to be better "
+        "(p = 0.0001, below 0.045)."
     )
     assert LOG_LOSS.name == good.primary_metric

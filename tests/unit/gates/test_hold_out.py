@@ -154,7 +154,7 @@ def test_a_version_is_looked_at_as_often_as_the_budget_says(
     if before == 4:
         assert found.reason == (
             "This is version number 1 of the 5 that this hold-out may judge, and look number 5 of the 5 that a version "
-            "has, which spends 0.005 of the error rate of 0.05."
+            "has, which spends 0.00125 of the error rate of 0.05."
         )
 
 
@@ -162,7 +162,7 @@ def test_a_later_look_demands_more_of_every_comparison(good: ChallengeEvidence, 
     again = hold_out(good, looks_before=1)
     reasons = [f.reason for f in judge_challenge(again, policy()).findings if "below" in f.reason]
     assert reasons
-    assert all("below 0.005" in reason for reason in reasons)
+    assert all("below 0.00125" in reason for reason in reasons)
 
 
 @pytest.mark.parametrize("changes", [{"rows": 4_199}, {"units": 27}])

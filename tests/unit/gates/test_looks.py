@@ -24,5 +24,5 @@ def test_all_looks_together_spend_the_error_rate(policy: Policies, budget: int, 
 
 
 def test_the_first_look_keeps_most_of_the_error_rate_and_an_only_one_all_of_it(policy: Policies) -> None:
-    assert error_rate_at(policy(), 0) == pytest.approx(0.03)
+    assert error_rate_at(policy(), 0) == pytest.approx(0.045)
     assert error_rate_at(policy(hold_out={"reuse_budget": 1}), 0) == 0.05

@@ -106,8 +106,8 @@ def test_every_interval_is_drawn_between_the_margin_and_no_difference(make_recor
 def test_numbers_stand_beside_what_is_drawn(make_record: MakeRecord) -> None:
     words = page_of(make_record()).words
 
-    assert "log_ loss primary, 1,000 rows 0.5000 0.4700 +0.0300 0.0274 to 0.0326 0.01" in words
-    assert "roc_ auc guardrail, 1,000 rows 0.5000 0.5300 +0.0300 0.0274 to 0.0326 0.015" in words
+    assert "log_ loss primary, 1,000 rows 0.5000 0.4700 +0.0300 0.0278 to 0.0322 0.01" in words
+    assert "roc_ auc guardrail, 1,000 rows 0.5000 0.5300 +0.0300 0.0278 to 0.0322 0.015" in words
     assert "log_ loss in depot=north required slice, 1,000 rows" in words
 
 
