@@ -110,7 +110,7 @@ class Clock:
             return datetime.fromisoformat(json.loads(text)["as_of"])
         except (ValueError, KeyError, TypeError):
             raise StorageError(
-                f"{self._name} of the lakehouse is damaged.",
+                f"{self._store.place(self._name)} is damaged.",
                 why="It holds the moment this environment has reached.",
                 remedy="Delete the file, and say --as-of once.",
             ) from None

@@ -36,6 +36,9 @@ class Store(Protocol):
     def names(self, folder: str) -> tuple[str, ...]:
         """Names of the texts right in that folder, sorted; none if there is no such folder."""
 
+    def place(self, name: str) -> str:
+        """Where a person finds the text."""
+
     def alone(self, subject: str, *, timeout: float) -> AbstractContextManager[None]:
         """Hold `subject` against the other processes of this machine; Busy after `timeout` seconds of waiting."""
 
@@ -82,6 +85,10 @@ class FolderStore:
         """See Store."""
         found = self._root / folder
         return tuple(sorted(p.name for p in found.iterdir() if p.is_file())) if found.is_dir() else ()
+
+    def place(self, name: str) -> str:
+        """See Store."""
+        return str(self._root / name)
 
     @contextmanager
     def alone(self, subject: str, *, timeout: float) -> Iterator[None]:

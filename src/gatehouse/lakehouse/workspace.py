@@ -84,6 +84,10 @@ class VolumeStore:
         listed = self._found(f"listing {path}", lambda: list(self._workspace().sdk.files.list_directory_contents(path)))
         return tuple(sorted(str(entry.name) for entry in listed or () if not entry.is_directory))
 
+    def place(self, name: str) -> str:
+        """See Store."""
+        return f"{self._folder}/{name}"
+
     @contextmanager
     def alone(self, subject: str, *, timeout: float) -> Iterator[None]:
         """See Store."""

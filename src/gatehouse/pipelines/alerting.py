@@ -97,7 +97,7 @@ class Webhook:
             return dict(json.loads(self._store.read(self._memory) or "{}"))
         except (ValueError, TypeError) as error:
             raise StorageError(
-                f"{self._memory} is damaged: {error}",
+                f"{self._store.place(self._memory)} is damaged: {error}",
                 why="It says which alerts are open.",
                 remedy="Delete the file; what is open will be told once more.",
             ) from None
