@@ -163,8 +163,8 @@ MUTATIONS = {
     "the alias is scored, not the version under test": Mutation(
         entry=6,
         file="gatehouse/pipelines/challenge.py",
-        old='predictors: dict[str, Predict] = {"candidate": predict_with(context, candidate)}',
-        new='predictors: dict[str, Predict] = {"candidate": predict_with(context, champion or candidate)}',
+        old='= {"candidate": predict_with(context, candidate)}',
+        new='= {"candidate": prepared.predict_opponent or predict_with(context, candidate)}',
         tests=(f"{JUDGING}::test_what_is_scored_is_the_version_under_test_and_not_who_holds_the_alias",),
     ),
     # Retraining is a matter of the calendar: nothing counts violations, so nothing can go on counting old ones. What
