@@ -37,7 +37,7 @@ ACTIONLINT := $(if $(shell go version 2>/dev/null),.tools/actionlint-$(ACTIONLIN
 DATABRICKS := $(if $(filter Databricks,$(shell databricks --version 2>/dev/null)),databricks,$(if $(shell go version 2>/dev/null),.tools/databricks-$(DATABRICKS_VERSION)/databricks))
 
 .DEFAULT_GOAL := help
-.NOTPARALLEL: # two test processes on two cores are slower than one after the other
+.NOTPARALLEL: # tests use all cores by themselves
 .PHONY: help demo install test test-unit test-integration test-slow test-template test-pythons test-jvm full-spark lint lint-code lint-workflows lint-github lint-azure format databricks-cli clean ready python
 
 help: ## What there is to make

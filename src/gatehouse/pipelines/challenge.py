@@ -14,6 +14,7 @@ from gatehouse.gates.policy import Mode, Policy
 from gatehouse.lakehouse.lineage import Lineage
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.dataset import EVENT_TIME, UNIT, build, pin, slice_column
+from gatehouse.pipelines.decisions import row_name
 from gatehouse.pipelines.hold_out import Before, HoldOutRows, doubt_of, hold_out, judged_before, training_of
 from gatehouse.pipelines.inference import features_of
 from gatehouse.pipelines.scoring import Predict, fitted, score_beside, stored_model
@@ -66,7 +67,7 @@ def prepare(context: Context, candidate: Version, champion: Version | None, poli
         training=training,
         mode=mode,
         mode_reason=why,
-        before=judged_before(context, rows, candidate.version, opponent=_row_name(opponent)),
+        before=judged_before(context, rows, candidate.version, opponent=row_name(opponent.kind, opponent.version)),
     )
 
 
@@ -121,11 +122,6 @@ def measure(context: Context, candidate: Version, prepared: Prepared) -> Challen
     except EvaluationError as error:
         evidence = nothing_measured(question, error.what)
     return Challenged(evidence=evidence, data_versions=rows.pinned.as_text())
-
-
-def _row_name(opponent: Contender) -> str:
-    """As gate_decisions names it."""
-    return f"{opponent.kind} {opponent.version or ''}".strip()
 
 
 def required_slices(project: Project) -> list[str]:

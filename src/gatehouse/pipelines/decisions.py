@@ -133,6 +133,11 @@ def _described(description: str, record: DecisionRecord, digest: str) -> str:
     return f"{card_of(description)}{_DECISION}{said}\n\nDecision record {digest}, {record.created_at:%Y-%m-%d}.\n"
 
 
+def row_name(kind: str, version: str | None) -> str:
+    """An opponent, as `gate_decisions` names it."""
+    return kind if version is None else f"{kind} {version}"
+
+
 def _artefact(digest: str) -> str:
     return f"decisions/{digest}.json"
 
@@ -142,7 +147,7 @@ def _write_decision(context: Context, record: DecisionRecord, digest: str) -> No
     context.tables.create(name, GATE_DECISIONS)
     window = record.challenge["hold_out"] if record.challenge else {}
     opponent = record.opponent
-    met = "" if opponent is None else f"{opponent.kind} {opponent.version or ''}".strip()
+    met = "" if opponent is None else row_name(opponent.kind, opponent.version)
     row = (
         record.candidate.version,
         digest,

@@ -28,6 +28,7 @@ from gatehouse.pipelines.tables import EXPECTATIONS, METRICS, predictions_table
 from gatehouse.pipelines.training import REFERENCE, prefixed
 from gatehouse.project import Task
 from gatehouse.reports.accuracy import BY_CHANCE, SHORTFALL, UNITS
+from gatehouse.reports.inputs import State, drift_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -318,12 +319,14 @@ def _is_stored(context: Context, name: TableName, figures: list[Figure], start: 
 def _found(context: Context, figures: list[Figure], start: datetime, versions: dict[str, int]) -> Monitored:
     newest = max(versions, key=lambda v: (len(v), v), default="")
     whole = [f for f in figures if f.model_version == newest and not f.unit]
-    usual = {f.subject: f.value or 0.0 for f in whole if f.metric == "drift_usual"}
-    alert = context.settings.monitoring.drift_alert
+    usual = {f.subject: f.value for f in whole if f.metric == "drift_usual"}
+    thresholds = context.settings.monitoring
     drifted = [
         (f.subject, f.value)
         for f in whole
-        if f.metric == "drift_psi" and f.value is not None and f.value > max(alert, usual.get(f.subject, 0.0))
+        if f.metric == "drift_psi"
+        and f.value is not None
+        and drift_state(f.value, usual.get(f.subject), thresholds) is State.ALERT
     ]
     names = {m.name for m in context.project.metrics}
     label = context.project.label.name

@@ -106,7 +106,7 @@ def drift(readings: Readings, thresholds: MonitoringFile, version: str | None) -
             usual=usual.get(m.subject),
             missing_rate=missing.get(m.subject),
             rows=m.rows,
-            state=_drift_state(m.value, usual.get(m.subject), thresholds),
+            state=drift_state(m.value, usual.get(m.subject), thresholds),
             length=100 * min((m.value or 0.0) / top, 1.0),
             beyond=m.value is not None and m.value > top,
         )
@@ -195,7 +195,8 @@ def _expected(
     )
 
 
-def _drift_state(psi: float | None, usual: float | None, thresholds: MonitoringFile) -> State:
+def drift_state(psi: float | None, usual: float | None, thresholds: MonitoringFile) -> State:
+    """Of a column, by its PSI and what is usual for it; see Drift."""
     if psi is None:
         return State.UNKNOWN
     if psi > max(thresholds.drift_alert, usual or 0.0):
