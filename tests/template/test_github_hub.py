@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
 import pytest
 from tests.template.harness import NotUnderstood
 from tests.template.harness.github_hub import GitHub
-from tests.template.harness.github_state import Review
+from tests.template.harness.github_state import NAME, OWNER, Person, Review
+
+from gatehouse.ci import github as provider
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="jobs run in bash on this machine")
 
@@ -280,3 +283,25 @@ def test_a_dispatch_with_an_input_that_is_not_declared_is_refused(hub: GitHub) -
     hub.add("  go: {runs-on: ubuntu-24.04, steps: [{run: 'true'}]}", on="workflow_dispatch", name="b.yml")
     (finished,) = hub.push("anna")
     assert "Unexpected inputs provided: ['who']" in finished.ran.log
+
+
+def test_commits_name_the_account_of_an_address_that_has_one(hub: GitHub) -> None:
+    hub.people["eve"] = Person("eve", 110, "eve@home.example")
+    hub.commit("eve", "As she is known\n\nCo-authored-by: Bert <BERT@example.org>\nCo-authored-by: Fay <fay@x.example>")
+    hub.people["eve"] = Person("eve", 110, "42+nobody@users.noreply.github.com")  # she took the first address away
+    sha = hub.commit("carla")
+    run = hub.green("release.yml", sha, "anna")
+    run.permissions["promote"] = {"contents": "read"}
+    environ = {
+        "GITHUB_API_URL": hub.api.url,
+        "GITHUB_REPOSITORY": f"{OWNER}/{NAME}",
+        "GITHUB_RUN_ID": str(run.id),
+        "GITHUB_RUN_ATTEMPT": "1",
+        "GITHUB_SHA": sha,
+        "GITHUB_TOKEN": hub.api.token(run, "promote"),
+    }
+    ci = provider.GitHub(environ, log=io.StringIO(), wait=0)
+    names = ("Carla <carla@example.org>", "Bert <bert@example.org>", "eve@home.example", "fay@x.example", "x@y.example")
+
+    assert ci.accounts(names) == ("carla", "bert")
+    assert ci.unlinked(names) == ("eve@home.example", "fay@x.example", "x@y.example")

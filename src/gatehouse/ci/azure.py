@@ -32,6 +32,7 @@ class Azure:
     """`folder` is the checkout; `wait` is the factor of the pauses between repeated questions, in seconds."""
 
     name = "azure"
+    linking = ""
 
     def __init__(self, environ: Mapping[str, str], *, log: TextIO, folder: Path, wait: float = 1.0) -> None:
         self._environ = environ

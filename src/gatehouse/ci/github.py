@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import quote
 
 from gatehouse.ci import github_approval, github_cut, github_store, github_talk
+from gatehouse.ci.approval import addresses_in
 from gatehouse.ci.commands import github_command, github_inert, github_value
+from gatehouse.ci.github_people import WEB_FLOW, People
 from gatehouse.ci.http import Api
 from gatehouse.ci.provider import Approved, Artefact, CiRun, Level, Subject, unique
 from gatehouse.errors import PlatformError
@@ -37,9 +40,13 @@ class GitHub:
     def __init__(self, environ: Mapping[str, str], *, log: TextIO, wait: float = 1.0) -> None:
         self._environ = environ
         self._log = log
-        token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN") or ""
-        self._api = Api(
-            environ.get("GITHUB_API_URL", "https://api.github.com"),
+        self._wait = wait
+        self._api = self._at(environ.get("GITHUB_API_URL", "https://api.github.com"))
+
+    def _at(self, base: str) -> Api:
+        token = self._environ.get("GITHUB_TOKEN") or self._environ.get("GH_TOKEN") or ""
+        return Api(
+            base,
             provider="GitHub",
             headers={
                 "Accept": "application/vnd.github+json",
@@ -47,7 +54,7 @@ class GitHub:
                 **({"Authorization": f"Bearer {token}"} if token else {}),
             },
             remedy=_REMEDY,
-            wait=wait,
+            wait=self._wait,
         )
 
     def run(self) -> CiRun:
@@ -78,7 +85,10 @@ class GitHub:
         )
 
     def proposers(self) -> tuple[str, ...]:
-        """Those of `run`, who started each attempt, and whom GitHub takes for author and committer of the commit."""
+        """Those of `run`, who started each attempt, and whom GitHub takes for author and committer of the commit.
+
+        GitHub as the committer, of what somebody did on its pages, is nobody.
+        """
         run = self.run()
         found = [*run.people]
         if run.attempt > ATTEMPTS:
@@ -92,7 +102,9 @@ class GitHub:
             found += [answer.text("actor", "login"), answer.maybe_text("triggering_actor", "login")]
         commit = self._api.get(f"/repos/{run.repository}/commits/{run.commit}")
         for role in ("author", "committer"):
-            found += [commit.maybe_text(role, "login"), commit.maybe_text("commit", role, "email")]
+            address = commit.maybe_text("commit", role, "email")
+            if role == "author" or address.casefold() != WEB_FLOW:
+                found += [commit.maybe_text(role, "login"), address]
         return unique(*found)
 
     def inert(self, line: str) -> str:
@@ -135,13 +147,28 @@ class GitHub:
         """See `github_approval`."""
         return github_approval.approvals(self._api, self.run(), environment, subject)
 
-    def unlinked(self, names: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG002
-        """See Provider."""
-        return ()
-
     def accounts(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """By the commits of this repository."""
-        return github_approval.accounts(self._api, self.run(), names)
+        """See `github_people`."""
+        return unique(*(account for address in addresses_in(names) for account in self._people.owners(address)))
+
+    def unlinked(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """See Provider."""
+        return tuple(address for address in addresses_in(names) if not self._people.owners(address))
+
+    @property
+    def linking(self) -> str:
+        """Also of commits that are there already."""
+        server = self._environ.get("GITHUB_SERVER_URL", "https://github.com")
+        return (
+            f"Whoever commits by it adds it to their account ({server}/settings/emails); then run this job again. "
+            "For later commits: git config user.email, with the noreply address that stands there."
+        )
+
+    @cached_property
+    def _people(self) -> People:
+        event, graph = self._event(), self._at(self._api.base.removesuffix("/v3"))  # on a server of one's own
+        told = {_of(event, "pusher", "email"): _of(event, "pusher", "name")}
+        return People(self._api, graph, self.run(), told)
 
     def artefacts(self, name: str) -> tuple[Artefact, ...]:
         """See `github_store`."""

@@ -7,7 +7,6 @@ required reviewers; in a re-run only those whose comment names the record or the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
@@ -18,9 +17,6 @@ from gatehouse.ci.github_merged import merged_approvals
 from gatehouse.ci.http import Api
 from gatehouse.ci.provider import Approved, CiRun, Subject
 from gatehouse.errors import Refused, Unanswered
-
-_NOREPLY = re.compile(r"(?:\d+\+)?([A-Za-z0-9-]+)@users\.noreply\.github\.com", re.IGNORECASE)
-_ADDRESS = re.compile(r"[^<>\s]+@[^<>\s]+")
 
 
 def approvals(api: Api, run: CiRun, environment: str, subject: Subject) -> tuple[Approved, ...]:
@@ -102,19 +98,6 @@ def reviewers(rule: Answer) -> Iterator[tuple[str, str]]:
 def settings_of(run: CiRun) -> str:
     """Where environments are set up."""
     return f"{run.url.partition('/actions/')[0]}/settings/environments"
-
-
-def accounts(api: Api, run: CiRun, names: Sequence[str]) -> tuple[str, ...]:
-    """The accounts that GitHub links to the addresses of the commits up to this one."""
-    found = []
-    for name in names:
-        for address in _ADDRESS.findall(name):
-            if own := _NOREPLY.fullmatch(address):
-                found.append(own.group(1))
-                continue
-            newest = api.get(f"/repos/{run.repository}/commits", author=address, sha=run.commit, per_page=1)
-            found += [login for commit in newest.items() if (login := commit.maybe_text("author", "login"))]
-    return tuple(dict.fromkeys(found))
 
 
 def _objection(entry: Answer, place: Answer, run: CiRun, subject: Subject) -> str | None:

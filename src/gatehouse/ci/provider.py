@@ -168,8 +168,12 @@ class Provider(Protocol):
     def unlinked(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Addresses in `names` that the CI links to none of its accounts, so that any approver could be behind them.
 
-        None where it does not look: on GitHub, whose commits carry the account, and where approvals prove nothing.
+        None where it does not look, because approvals there prove nothing: on Jenkins, and where there is no CI.
         """
+
+    @property
+    def linking(self) -> str:
+        """What an owner does so that the CI knows an address as theirs; empty: `approval.approvers` alone tells it."""
 
     def artefacts(self, name: str) -> tuple[Artefact, ...]:
         """Newest first; only of this run and of successful runs of this repository, never a fork's."""

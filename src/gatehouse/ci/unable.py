@@ -16,6 +16,7 @@ class Unable:
 
     name = "none"
     title = "No CI"
+    linking = ""
 
     def inert(self, line: str) -> str:
         """Nobody reads commands out of the log."""

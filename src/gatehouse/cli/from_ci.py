@@ -52,7 +52,7 @@ def approve_from_ci(
     for approved in asked:
         try:
             by_hand = f"gatehouse approve {version.version} --env {context.name} --reason '...'"
-            person = by_all_names(approved, context.policy.approval, unlinked, by_hand)
+            person = by_all_names(approved, context.policy.approval, unlinked, by_hand, provider.linking)
             approval, standing = _enter(context, version, provider, environment, person, proposers)
             entered.append(approval)
         except Refused as error:  # another person's may count
@@ -130,10 +130,13 @@ def _enter(
     )
 
 
-def by_all_names(approved: Approved, rule: ApprovalRule, unlinked: tuple[str, ...], by_hand: str) -> Approved:
+def by_all_names(
+    approved: Approved, rule: ApprovalRule, unlinked: tuple[str, ...], by_hand: str, linking: str = ""
+) -> Approved:
     """The approval, with the addresses that the policy has for its account.
 
-    `unlinked` are addresses of authors behind which any account may be; `by_hand` is the command that asks no CI.
+    `unlinked` are addresses of authors behind which any account may be; `by_hand` is the command that asks no CI, and
+    `linking` the provider's way to have an address known.
 
     Raises:
         Refused: it may be an author's own, and nothing tells.
@@ -148,9 +151,11 @@ def by_all_names(approved: Approved, rule: ApprovalRule, unlinked: tuple[str, ..
         raise Refused(
             f"Whether {who} approves what is their own cannot be told: "
             f"no account is known for {', '.join(unlinked)}, who had a hand in it.",
-            why="Authors are known by address and approvers by account, and nobody approves what they proposed.",
-            remedy=f"Write '@{who.removeprefix('@')} <ADDRESS>' under approval.approvers in conf/promotion.yml, with "
-            f"every address they commit by, and release again (docs/gates.md has more ways). By hand: {by_hand}",
+            why="Authors are known by address and approvers by account, and nobody approves what they proposed. Of "
+            "another approver it could be told as little.",
+            remedy=f"{linking + ' Or write' if linking else 'Write'} '@{who.removeprefix('@')} <ADDRESS>' under "
+            "approval.approvers in conf/promotion.yml, with every address they commit by, and release again "
+            f"(docs/gates.md has more ways). By hand: {by_hand}",
         )
     return replace(approved, also=tuple(dict.fromkeys((*approved.also, *declared))))
 

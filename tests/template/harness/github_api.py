@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.template.harness import NotUnderstood
 from tests.template.harness.git_http import serve, token_of
+from tests.template.harness.github_commits import Commits
 from tests.template.harness.github_pulls import Pulls
 from tests.template.harness.github_state import (
     NAME,
@@ -53,6 +54,7 @@ class GitHubApi:
         self._origin = origin
         self._git = git
         self.pulls = Pulls(self, origin, git)
+        self._commits = Commits(known, git, self.url)
         self._teach()
 
     @property
@@ -108,8 +110,7 @@ class GitHubApi:
         route("POST", "/actions/workflows/{file}/dispatches", "actions:write", self._dispatch)
         route("GET", "/environments", "actions:read", self._environments)
         route("GET", "/environments/{name}", "actions:read", self._environment)
-        route("GET", "/commits", "contents:read", self._commits)
-        route("GET", "/commits/{sha}", "contents:read", lambda call: self.commit(call.parts["sha"]))
+        self._commits.teach(route)
         route("GET", "/contents/{path...}", "contents:read", self._contents)
         route("GET", "/git/ref/{ref...}", "contents:read", self._ref)
         route("POST", "/git/refs", "contents:write", self._make_ref)
@@ -123,6 +124,7 @@ class GitHubApi:
         self.pulls.teach(route)
         route("GET", "/releases/tags/{tag}", "contents:read", self._release)
         route("POST", "/releases", "contents:write", self._make_release)
+        api("POST", "/graphql", self.guarded("contents:read", self._commits.authors))
         api("GET", "/blob/{id}", lambda call: Reply(content=self._by_id(call).content))
         api("*", f"/{OWNER}/{{repository}}/{{service...}}", self._serve_git)
 
@@ -153,36 +155,6 @@ class GitHubApi:
             "html_url": f"{self.url}/{OWNER}/{NAME}",
         }
 
-    def commit(self, sha: str) -> Any:
-        """`GET /commits/{sha}`, from git; accounts by their addresses."""
-        try:
-            line = self._git("log", "-1", "--format=%H%x00%an%x00%ae%x00%cn%x00%ce%x00%cI%x00%B", sha, "--")
-        except Exception:  # noqa: BLE001 - whatever git minds
-            return NOT_FOUND
-        full, author, author_email, committer, committer_email, date, message = line.split("\0")
-        accounts = {person.email: person.json() for person in self.people.values()}
-        return {
-            "sha": full,
-            "commit": {
-                "message": message.strip(),
-                "author": {"name": author, "email": author_email, "date": date},
-                "committer": {"name": committer, "email": committer_email, "date": date},
-            },
-            "author": accounts.get(author_email),
-            "committer": accounts.get(committer_email),
-            "html_url": f"{self.url}/{OWNER}/{NAME}/commit/{full}",
-        }
-
-    def _commits(self, call: Call) -> Any:
-        """The newest up to `sha` by `author`, an address or an account; or those that changed `path`."""
-        if set(call.query) - {"", "author", "path", "sha", "per_page"}:
-            raise NotUnderstood(f"commits filtered by {sorted(call.query)}")
-        number = int(call.query.get("per_page", 30))
-        by = [f"--author={call.query['author']}"] if "author" in call.query else []
-        of = [call.query["path"]] if "path" in call.query else []
-        found = self._git("log", f"-{number}", "--format=%H", *by, call.query["sha"], "--", *of)
-        return [self.commit(sha) for sha in found.splitlines()]
-
     def _contents(self, call: Call) -> Any:
         """A file as it is, at a branch or commit."""
         if "raw" not in call.headers.get("accept", ""):
@@ -194,7 +166,7 @@ class GitHubApi:
         return Reply(content=found.encode())
 
     def _head_commit(self, sha: str) -> dict[str, Any]:
-        commit = self.commit(sha)["commit"]
+        commit = self._commits.one(sha)["commit"]
         return {"id": sha, **{key: commit[key] for key in ("message", "author", "committer")}}
 
     def _run(self, call: Call) -> Any:

@@ -21,6 +21,12 @@ class Person:
     email: str
     kind: str = "User"
 
+    @property
+    def addresses(self) -> set[str]:
+        """By which GitHub knows their commits."""
+        noreply = f"{self.login}@users.noreply.github.com"
+        return {address.casefold() for address in (self.email, noreply, f"{self.id}+{noreply}")}
+
     def json(self) -> dict[str, Any]:
         """As in every answer."""
         return {"login": self.login, "id": self.id, "type": self.kind}
@@ -32,6 +38,8 @@ def now() -> str:
 
 
 ROBOT = Person("github-actions[bot]", 41898282, "41898282+github-actions[bot]@users.noreply.github.com", "Bot")
+WEB_FLOW = Person("web-flow", 19864447, "noreply@github.com")
+"""GitHub itself, as the committer of what is done on its pages."""
 
 
 def people(*logins: str) -> dict[str, Person]:

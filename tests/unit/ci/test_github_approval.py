@@ -206,7 +206,7 @@ def test_everybody_who_had_a_hand_in_it_proposed_it(interface: Interface, tmp_pa
             "sha": COMMIT,
             "commit": {"author": {"email": "will@example.org"}, "committer": {"email": "noreply@github.com"}},
             "author": {"login": "will"},
-            "committer": None,
+            "committer": {"login": "web-flow"},
         },
     )
     ci = github(interface.address, tmp_path, attempt=2)
@@ -224,20 +224,4 @@ def test_everybody_who_had_a_hand_in_it_proposed_it(interface: Interface, tmp_pa
         "rita",
         "will",
         "will@example.org",
-        "noreply@github.com",
     )
-
-
-def test_accounts_are_found_by_the_addresses_of_commits(interface: Interface, tmp_path: Path) -> None:
-    interface.on(f"GET {HOME}/commits", [{"author": {"login": "anna"}}])
-    interface.on(f"GET {HOME}/commits", [{"author": None}])
-    interface.on(f"GET {HOME}/commits", [])
-
-    found = github(interface.address, tmp_path).accounts(
-        ("Anna <anna@example.org>", "49+octo-cat@users.noreply.github.com", "x@y.z", "nobody@y.z", "schedule")
-    )
-
-    assert found == ("anna", "octo-cat")
-    assert [asked.query for asked in interface.asked] == [
-        {"author": address, "sha": COMMIT, "per_page": "1"} for address in ("anna@example.org", "x@y.z", "nobody@y.z")
-    ]

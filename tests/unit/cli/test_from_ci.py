@@ -34,6 +34,14 @@ def test_who_may_be_the_author_by_another_name_is_refused_with_what_to_do() -> N
     assert caught.value.remedy.endswith(BY_HAND)
 
 
+def test_where_the_ci_can_learn_an_address_the_refusal_begins_with_how() -> None:
+    with pytest.raises(Refused) as caught:
+        by_all_names(ANNA, ApprovalRule(), AUTHOR, BY_HAND, "Link it.")
+
+    assert caught.value.remedy.startswith("Link it. Or write '@anna <ADDRESS>' under approval.approvers")
+    assert "Of another approver it could be told as little" in str(caught.value.why)
+
+
 def test_addresses_that_the_policy_has_for_the_account_are_names_of_the_person() -> None:
     rule = ApprovalRule(approvers=("@Anna <anna@example.org> <anna@home.example>", "@bert <bert@example.org>"))
 

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.integration.pipelines.release.conftest import PROPOSER
 from tests.unit.ci.conftest import (
     Interface,
     interface,  # noqa: F401 - a fixture
 )
 from tests.unit.ci.github_run import COMMIT, HOME, attempt, environment, review
 
+from gatehouse.ci.approval import addresses_in
 from gatehouse.gates.promotion import CHALLENGER, CHAMPION, PREVIOUS
 
 if TYPE_CHECKING:
@@ -51,10 +53,25 @@ def github(
     for name, value in told.items():
         monkeypatch.setenv(name, value)
     interface.on(f"GET {HOME}/actions/runs/77/attempts/1", attempt())
-    interface.on(f"GET {HOME}/commits", [])
-    commit: dict[str, Any] = {"author": {"email": "will@x.y"}, "committer": {"email": "will@x.y"}}
-    interface.on(f"GET {HOME}/commits/{COMMIT}", {"commit": commit, "author": None, "committer": None})
+    tell_commits(road, interface, "will")
     return interface
+
+
+def tell_commits(road: Road, interface: Interface, will: str | None) -> None:  # noqa: F811
+    """Of the run's own, by `will`, and of whoever wrote what trains here, each with the account that GitHub links."""
+    written = addresses_in((PROPOSER, *road.record("2").candidate.authors))
+    accounts = {"will@x.y": will, **dict.fromkeys(written, "ada-l")}
+    listed: list[dict[str, Any]] = [
+        {
+            "commit": {"author": {"email": address}, "committer": {"email": "noreply@github.com"}},
+            "author": {"login": login} if login else None,
+            "committer": {"login": "web-flow"},
+        }
+        for address, login in accounts.items()
+    ]
+    for question, content in (("commits", listed), (f"commits/{COMMIT}", listed[0])):
+        interface.answers[f"GET {HOME}/{question}"] = []
+        interface.on(f"GET {HOME}/{question}", content)
 
 
 REVIEWS, APPROVAL = f"GET {HOME}/actions/runs/77/approvals", f"GET {HOME}/environments/prod-approval"
@@ -84,6 +101,25 @@ def test_who_was_asked_approves_and_who_started_the_run_promotes(
     assert "**Champion** since" in summary
     assert summary.startswith("### ⚠️ The approval of version 2 by dora does not count.")
     assert "\n2\n" in (tmp_path / "output").read_text()
+
+
+def test_an_author_whom_github_does_not_know_could_be_the_approver(
+    road: Road, command: Command, github: Interface
+) -> None:
+    github.on(APPROVAL, environment(("User", "anna")))
+    github.on(REVIEWS, [review("anna", comment=f"{road.record('2').digest()[:12]} fine")])
+    tell_commits(road, github, None)
+    before = road.said()
+
+    refused = command(road.lakehouse, "approve 2 --env prod --from-ci")
+
+    assert (refused.code, road.said()) == (10, before)
+    said = " ".join(refused.err.split())
+    assert "Whether anna approves what is their own cannot be told: no account is known for will@x.y" in said
+    assert "https://github.com/settings/emails); then run this job again" in said
+    assert "gatehouse approve 2 --env prod --reason" in said
+    tell_commits(road, github, "will")
+    assert command(road.lakehouse, "approve 2 --env prod --from-ci").code == 0
 
 
 def test_where_nobody_is_asked_the_log_says_so(road: Road, command: Command, github: Interface) -> None:
