@@ -120,11 +120,12 @@ MUTATIONS = {
     "who proposed approves": Mutation(
         entry=4,
         file="gatehouse/gates/consent.py",
-        old="if not decision.names.isdisjoint(case.proposers) and not approval.allow_own:",
+        old="if is_own(case, decision) and not case.policy.approval.allow_own:",
         new="if False:",
         tests=(
             f"{APPROVAL}::test_the_identity_that_proposed_cannot_approve",
             f"{APPROVAL}::test_who_wrote_the_commits_of_a_scheduled_candidate_cannot_approve_it",
+            f"{APPROVAL}::test_whom_a_check_names_does_not_answer_for_what_comes_from_them",
         ),
     ),
     "any error is taken for no champion yet": Mutation(

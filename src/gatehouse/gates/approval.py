@@ -18,6 +18,7 @@ from gatehouse.gates.consent import (
     at_minute,
     counted_decisions,
     excerpt,
+    is_own,
     objection_to_answer,
     short,
 )
@@ -212,7 +213,7 @@ def _number_findings(case: Case) -> Iterator[Finding]:
 
 def _own_findings(case: Case, counted: Collection[Approval]) -> Iterator[Finding]:
     for d in counted:
-        if not d.names.isdisjoint(case.proposers):
+        if is_own(case, d):
             reason = f"{d.approver.name} decided on what they proposed themselves, which approval.allow_own permits."
             yield _finding("own", Outcome.PROMOTE, reason)
         if d.witness and not d.witness.protected:
@@ -229,6 +230,9 @@ def _check_findings(case: Case, check: ManualCheck) -> Iterator[Finding]:
         if objection is None:
             said = f"{check.question} {answer.by}: {excerpt(answer.text)}"
             yield _finding(f"check {check.id}", Outcome.PROMOTE, said)
+            if is_own(case, d):
+                own = f"{d.approver.name} answered for what they proposed themselves, which approval.allow_own permits."
+                yield _finding("own", Outcome.PROMOTE, own)
             return
         refused.append(objection)
     reason = f"Nobody who may has answered: {check.question} {_joined(refused)}".strip()

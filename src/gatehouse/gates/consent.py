@@ -168,9 +168,18 @@ def _unentitled(case: Case, decision: Approval) -> str | None:
         return "is nobody's"
     if approval.approvers and decision.names.isdisjoint(people(approval.approvers)):
         return f"does not count: only {', '.join(a.strip() for a in approval.approvers)} may approve"
-    if not decision.names.isdisjoint(case.proposers) and not approval.allow_own:
+    return _own(case, decision)
+
+
+def _own(case: Case, decision: Approval) -> str | None:
+    if is_own(case, decision) and not case.policy.approval.allow_own:
         return "does not count: it comes from them, and nobody approves what they proposed"
     return None
+
+
+def is_own(case: Case, decision: Approval) -> bool:
+    """Whether the version comes from whoever decides, by any name that is known of them."""
+    return not decision.names.isdisjoint(case.proposers)
 
 
 def objection_to_answer(case: Case, check: ManualCheck, decision: Approval, answer: Answer) -> str | None:
@@ -182,9 +191,9 @@ def objection_to_answer(case: Case, check: ManualCheck, decision: Approval, answ
         return f"{name} left the answer empty."
     if objection := _untimely(case, answer.at):
         return f"{name}'s answer {objection}."
-    if check.by:
-        return None if same_person(name) in people(check.by) else f"{name} is not among those who may answer."
-    objection = _unentitled(case, decision)
+    if check.by and same_person(name) not in people(check.by):
+        return f"{name} is not among those who may answer."
+    objection = _own(case, decision) if check.by else _unentitled(case, decision)
     return f"{name}'s answer {objection}." if objection else None
 
 

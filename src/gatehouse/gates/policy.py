@@ -89,7 +89,7 @@ class ManualCheck(_Closed):
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=40)
     question: str = Field(min_length=5)
-    by: tuple[str, ...] = Field(default=(), description="Who may answer; empty: whoever may approve.")
+    by: tuple[str, ...] = Field(default=(), description="Who may answer, proposers apart; empty: whoever may approve.")
 
 
 class ApprovalRule(_Closed):
@@ -99,7 +99,7 @@ class ApprovalRule(_Closed):
     approvers: tuple[str, ...] = Field(default=(), description="Who may approve; empty: anybody but the proposers.")
     valid_hours: int = Field(default=72, ge=1, le=24 * 90, description="How long a decision and an approval stand.")
     allow_own: bool = Field(
-        default=False, description="For a team of one: the proposer may approve, and every record says so."
+        default=False, description="For a team of one: the proposer may approve and answer, and every record says so."
     )
     manual_checks: tuple[ManualCheck, ...] = ()
 

@@ -11,6 +11,7 @@ import pytest
 
 from gatehouse.errors import DataError
 from gatehouse.gates.approval import Answer, Approval, Decision, judge_approval, judge_break_glass
+from gatehouse.gates.consent import Witness
 from gatehouse.gates.identity import Identity, Strength
 from gatehouse.gates.policy import ApprovalRule, ComplianceRule, ManualCheck, Policy, PrimaryRule, SliceRule
 from gatehouse.gates.record import Candidate, DecisionRecord, Refit
@@ -535,12 +536,42 @@ def test_a_check_that_names_nobody_is_not_for_the_proposers_to_answer(who: str) 
     assert closed(verdict) == {"check open": Outcome.HOLD}
 
 
-def test_a_proposer_whom_a_check_names_may_answer_it() -> None:
-    record = record_of(policy_of(manual_checks=(FAIR,)), proposer=DORA)
+@pytest.mark.parametrize("from_her", [{"proposer": DORA}, {"authors": (f"Dora <{DORA}>",)}], ids=["proposer", "author"])
+@pytest.mark.broken_gate(4)
+def test_whom_a_check_names_does_not_answer_for_what_comes_from_them(from_her: dict[str, Any]) -> None:
+    record = record_of(policy_of(manual_checks=(FAIR,)), **from_her)
 
-    given = decided(record, DORA, Decision.ANSWER, answers=answers(DORA, "fair"))
+    verdict = judge(record, decided(record), decided(record, DORA, Decision.ANSWER, answers=answers(DORA, "fair")))
 
-    assert judge(record, decided(record), given).opens
+    assert closed(verdict) == {"check fair": Outcome.HOLD}
+    assert "dora@example.org's answer does not count: it comes from them" in reason(verdict, "check fair")
+
+
+def test_who_answers_is_known_by_every_name_that_the_provider_has() -> None:
+    asked = FAIR.model_copy(update={"by": ("dora",)})
+    record = record_of(policy_of(manual_checks=(asked,)), authors=(DORA,))
+    witness = Witness(
+        provider="github",
+        environment="prod",
+        environment_id="1",
+        protected=True,
+        run="",
+        comment="",
+        also=(DORA,),
+        proposers=(),
+    )
+    given = decided(record, "dora", Decision.ANSWER, answers=answers("dora", "fair"), witness=witness)
+
+    assert closed(judge(record, decided(record), given)) == {"check fair": Outcome.HOLD}
+
+
+def test_in_a_team_of_one_a_proposer_answers_and_the_verdict_says_so() -> None:
+    record = record_of(policy_of(manual_checks=(FAIR,), allow_own=True), proposer=DORA)
+
+    verdict = judge(record, decided(record), decided(record, DORA, Decision.ANSWER, answers=answers(DORA, "fair")))
+
+    assert verdict.opens
+    assert reason(verdict, "own").startswith("dora@example.org answered for what they proposed themselves")
 
 
 @pytest.mark.parametrize("changes", [{"version": "6"}, {"record_digest": OTHER}, {"decision": Decision.REJECT}])
