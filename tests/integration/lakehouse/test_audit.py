@@ -233,63 +233,19 @@ def test_the_port_cannot_replace_entries_either(tables: Callable[..., DeltaTable
     assert log.verify().ok
 
 
-# Tampering. The table below is what is found when one column of entry 2, of 4, is changed and nothing else.
-
-CHANGED = "Entry 2 was changed: its content does not have its hash."
-FOUND_IN: dict[str, tuple[str, ...]] = dict.fromkeys(AUDIT_LOG.names, (CHANGED,)) | {
-    "seq": (
-        "Entry 9 was changed: its content does not have its hash.",
-        "Entry 2 was removed between entry 1 and entry 3.",
-        "Entries 5 to 8 were removed between entry 4 and entry 9.",
-        "The log goes on to entry 9, and its anchor names entry 4: entries were put in, or it was changed.",
-    ),
-    "previous_hash": (CHANGED, "Entry 2 does not follow entry 1: one of them was replaced, moved or put in."),
-    "hash": (CHANGED, "Entry 3 does not follow entry 2: one of them was replaced, moved or put in."),
-}
-ANOTHER = {"seq": 9, "at": NOON + timedelta(seconds=2, microseconds=1), "details": '{"reason":"august"}'}
-
-
-@pytest.mark.parametrize("column", AUDIT_LOG.names)
-def test_a_changed_column_is_found(log: AuditLog, root: Path, column: str) -> None:
-    rewrite(root, lambda rows: [{**r, column: ANOTHER.get(column, "other")} if r["seq"] == 2 else r for r in rows])
-
-    assert log.verify().problems == FOUND_IN[column]
-
-
-@pytest.mark.parametrize("column", AUDIT_LOG.names)
-def test_an_erased_column_is_found(log: AuditLog, root: Path, column: str) -> None:
-    rewrite(root, lambda rows: [{**r, column: None} if r["seq"] == 2 else r for r in rows])
-
-    assert not log.verify().ok
-
-
-def test_a_changed_entry_with_a_hash_made_for_it_is_found(log: AuditLog, root: Path) -> None:
-    def forge(rows: Rows) -> Rows:
-        rows[1]["actor"] = "bob@example.org"
-        rows[1]["hash"] = row_hash(rows[1])
-        return rows
-
-    rewrite(root, forge)
-
-    assert log.verify().problems == (FOUND_IN["hash"][1],)
+# Tampering. What is found in rows, whatever was done to them, is told in tests/unit/lakehouse/test_audit_chain.py.
 
 
 @pytest.mark.parametrize(
-    ("taken", "problem"),
-    [
-        ({1}, "Entry 1 was removed at the start."),
-        ({2}, "Entry 2 was removed between entry 1 and entry 3."),
-        ({2, 3}, "Entries 2 to 3 were removed between entry 1 and entry 4."),
-        ({4}, "Entry 4 was removed at the end: the anchor beside the table names entry 4."),
-        ({3, 4}, "Entries 3 to 4 were removed at the end: the anchor beside the table names entry 4."),
-        ({1, 2, 3, 4}, "Entries 1 to 4 were removed at the end: the anchor beside the table names entry 4."),
-    ],
+    ("column", "value"),
+    [("at", NOON + timedelta(seconds=2, microseconds=1)), ("details", None), ("seq", None)],
     ids=str,
 )
-def test_removed_entries_are_found(log: AuditLog, root: Path, taken: set[int], problem: str) -> None:
-    rewrite(root, lambda rows: [r for r in rows if r["seq"] not in taken])
+def test_a_changed_entry_is_found(log: AuditLog, root: Path, column: str, value: Any) -> None:
+    rewrite(root, lambda rows: [{**r, column: value} if r["seq"] == 2 else r for r in rows])
 
-    assert log.verify().problems == (problem,)
+    position = 0 if column == "seq" else 2
+    assert f"Entry {position} was changed: its content does not have its hash." in log.verify().problems
 
 
 def test_a_removed_table_is_found(log: AuditLog, root: Path) -> None:
@@ -297,90 +253,6 @@ def test_a_removed_table_is_found(log: AuditLog, root: Path) -> None:
 
     assert log.verify() == Verification(
         problems=("Entries 1 to 4 were removed at the end: the anchor beside the table names entry 4.",), head=None
-    )
-
-
-def test_entries_in_another_order_are_found(log: AuditLog, root: Path) -> None:
-    def swap(rows: Rows) -> Rows:
-        rows[1]["seq"], rows[2]["seq"] = 3, 2
-        return rows
-
-    rewrite(root, swap)
-
-    assert log.verify().problems == (
-        "Entry 2 was changed: its content does not have its hash.",
-        "Entry 3 was changed: its content does not have its hash.",
-        "Entry 2 does not follow entry 1: one of them was replaced, moved or put in.",
-        "Entry 3 does not follow entry 2: one of them was replaced, moved or put in.",
-        "Entry 4 does not follow entry 3: one of them was replaced, moved or put in.",
-    )
-
-
-def test_the_order_of_rows_in_the_table_means_nothing(log: AuditLog, root: Path) -> None:
-    rewrite(root, lambda rows: rows[::-1])
-
-    assert log.verify().ok
-
-
-def test_an_entry_that_was_put_in_is_found(log: AuditLog, root: Path) -> None:
-    def insert(rows: Rows) -> Rows:
-        forged = {**rows[1], "action": "reject"}
-        return [*rows, {**forged, "hash": row_hash(forged)}]
-
-    rewrite(root, insert)
-
-    problems = log.verify().problems
-    assert "There are several entries 2: at least one was put in." in problems
-
-
-def test_entries_of_another_log_do_not_fit(log: AuditLog, root: Path) -> None:
-    def transplant(rows: Rows) -> Rows:
-        rows[0]["previous_hash"] = genesis("staging.main.audit_log")
-        rows[0]["hash"] = row_hash(rows[0])
-        return rehashed(rows, first=1)
-
-    rewrite(root, transplant)
-
-    assert log.verify().problems[0] == (
-        "Entry 1 does not begin prod.main.audit_log: it was put in, or comes from another log."
-    )
-
-
-def test_a_log_rewritten_from_its_start_with_new_hashes_is_given_away_by_its_anchor(log: AuditLog, root: Path) -> None:
-    def rewritten(rows: Rows) -> Rows:
-        rows[1]["actor"] = "bob@example.org"
-        return rehashed(rows)
-
-    rewrite(root, rewritten)
-
-    assert log.verify().problems == (
-        "Entry 4 is not the one that the anchor beside the table names: the log was rewritten there or before.",
-    )
-
-
-def test_a_log_rewritten_together_with_its_anchor_is_given_away_by_a_head_kept_elsewhere(
-    log: AuditLog, root: Path
-) -> None:
-    kept = log.entries()[2].head
-    rewrite(root, lambda rows: rehashed([{**r, "actor": "bob@example.org"} for r in rows]))
-    last = log.entries()[-1].head
-    anchor(root).write_text(json.dumps({"seq": last.seq, "hash": last.hash}))
-
-    assert log.verify().ok
-    assert log.verify(kept).problems == (
-        "Entry 3 is not the one that the head that was kept elsewhere names: the log was rewritten there or before.",
-    )
-
-
-def test_a_log_cut_together_with_its_anchor_is_given_away_by_a_head_kept_elsewhere(log: AuditLog, root: Path) -> None:
-    kept = log.verify().head
-    assert kept is not None
-    rewrite(root, lambda rows: rows[:2])
-    last = log.entries()[-1].head
-    anchor(root).write_text(json.dumps({"seq": last.seq, "hash": last.hash}))
-
-    assert log.verify(kept).problems == (
-        "Entries 3 to 4 were removed at the end: the head that was kept elsewhere names entry 4.",
     )
 
 
@@ -418,18 +290,8 @@ def test_a_damaged_table_is_found(log: AuditLog, root: Path) -> None:
     assert "The audit log prod.main.audit_log cannot be read" in verification.problems[0]
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda rows: rows[:3],
-        lambda rows: [*rows[:3], {**rows[3], "actor": "bob@example.org"}],
-        lambda rows: rehashed([*rows[:3], {**rows[3], "actor": "bob@example.org"}]),
-        lambda rows: rehashed([*rows, {**rows[3], "seq": 5}, {**rows[3], "seq": 6}]),
-    ],
-    ids=["cut", "changed", "rewritten", "put in"],
-)
-def test_nothing_is_written_on_top_of_a_tampered_end(log: AuditLog, root: Path, damage: Callable[[Rows], Rows]) -> None:
-    rewrite(root, damage)
+def test_nothing_is_written_on_top_of_a_tampered_end(log: AuditLog, root: Path) -> None:
+    rewrite(root, lambda rows: rows[:3])
     before = log.entries()
 
     with pytest.raises(StateError, match="does not end where its anchor says"):
@@ -550,35 +412,25 @@ def test_an_anchor_that_was_put_back_is_mended_by_who_wrote_what_follows_and_by_
 ) -> None:
     mine, other, _ = machines
     behind = anchor(lakehouse_root).read_bytes()
-    for action in ("approve", "promote", "rollback"):
+    for action in ("approve", "promote"):
         act(mine, action)
     anchor(lakehouse_root).write_bytes(behind)
 
     with pytest.raises(StateError, match="does not end where its anchor says"):
         act(other, "reject")
-    assert act(mine, "reject").seq == 5
+    assert act(mine, "reject").seq == 4
     assert other.verify().ok
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda rows: [*rows[:1], {**rows[1], "actor": "bob@example.org"}, *rows[2:]],
-        lambda rows: rehashed([*rows[:2], {**rows[2], "actor": "bob@example.org"}, rows[3]]),
-        lambda rows: rows[:3],
-        lambda rows: rehashed([*rows, {**rows[3], "seq": 5}, {**rows[3], "seq": 6}]),
-    ],
-    ids=["changed", "rewritten", "cut", "put in"],
-)
 def test_an_anchor_that_was_put_back_hides_nothing(
-    machines: tuple[AuditLog, AuditLog, OfSeveralMachines], lakehouse_root: Path, damage: Callable[[Rows], Rows]
+    machines: tuple[AuditLog, AuditLog, OfSeveralMachines], lakehouse_root: Path
 ) -> None:
     mine, _, _ = machines
     behind = anchor(lakehouse_root).read_bytes()
-    for action in ("approve", "promote", "rollback"):
+    for action in ("approve", "promote"):
         act(mine, action)
     anchor(lakehouse_root).write_bytes(behind)
-    rewrite(lakehouse_root, damage)
+    rewrite(lakehouse_root, lambda rows: rehashed([*rows[:2], {**rows[2], "actor": "bob@example.org"}]))
 
     with pytest.raises(StateError, match="does not end where its anchor says"):
         act(mine, "reject")

@@ -79,7 +79,7 @@ def interface() -> Iterator[Interface]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     known.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.001}, daemon=True)
     thread.start()
     yield known
     server.shutdown()

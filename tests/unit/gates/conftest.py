@@ -51,7 +51,7 @@ def scored_rows(seed: int, *, champion: float, candidate: float, days: int = 28,
     logit = rng.normal(-0.8, 1.3, days * rows) + rng.normal(0.0, 0.4, days)[day]
     return pd.DataFrame(
         {
-            "day": [str((START + timedelta(days=int(d))).date()) for d in day],
+            "day": np.array([str((START + timedelta(days=d)).date()) for d in range(days)], dtype=object)[day],
             "late": (rng.random(len(day)) < _probability(logit)).astype(float),
             "origin": rng.choice(ORIGINS, len(day)),
             "champion": _probability(logit + rng.normal(0.0, champion, len(day))),
@@ -125,7 +125,7 @@ def challenge() -> Callable[..., ChallengeEvidence]:
     return challenge_of
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def good() -> ChallengeEvidence:
     """A better version's challenge, without a fault."""
     return challenge_of(scored_rows(1, champion=1.0, candidate=0.5))
