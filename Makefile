@@ -26,7 +26,7 @@ unexport VIRTUAL_ENV
 
 # A uv on PATH is used if it can read this project (`required-version`); otherwise the pinned one goes into .tools/.
 UV := $(if $(shell uv cache dir 2>/dev/null),uv,.tools/uv-$(UV_VERSION)/bin/uv)
-# Tests of one file share what it sets up, so they stay with one process. (A JVM uses all cores by itself.)
+# Tests of one file share what it sets up, so they stay with one process.
 PARALLEL := -n auto --dist loadfile
 RUN = UV_PYTHON='$(PYTHON)' $(UV) run --locked
 
@@ -80,7 +80,7 @@ test-python-%: ready
 
 test-jvm: ready ## Unit tests and the contract of tables on Spark on the JVM, where there is a Java
 	@if java -version >/dev/null 2>&1; then \
-		UV_PROJECT_ENVIRONMENT=.venv-jvm $(RUN) --no-default-groups --group dev --group jvm pytest -m 'spark and not slow' --engine jvm tests/unit tests/integration/lakehouse; \
+		UV_PROJECT_ENVIRONMENT=.venv-jvm $(RUN) --no-default-groups --group dev --group jvm pytest $(PARALLEL) -m 'spark and not slow' --engine jvm tests/unit tests/integration/lakehouse; \
 	else \
 		echo "Engine jvm: SKIPPED, it needs Java 17 or 21, and no java runs here."; \
 	fi

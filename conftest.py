@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatehouse.errors import PlatformError
+from gatehouse.lakehouse import jvm
 from gatehouse.lakehouse.session import Engine, close_session, installed_engine, open_session
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+SHARED_JVM = "GATEHOUSE_TESTS_SPARK"
+"""Address of the JVM that all processes of a run share, each with its own session: a JVM takes long to become fast."""
+
 CI_MARKS = ("GITHUB_ACTIONS", "TF_BUILD", "GITLAB_CI", "JENKINS_URL")
 """Without these variables a command takes itself to run in no CI, and writes nothing to the page of the tests' run."""
 
@@ -65,6 +69,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if wanted not in (None, installed):
         command = "make test-jvm" if wanted == Engine.JVM else "make test-unit"
         raise pytest.UsageError(f"--engine {wanted}, but this environment has {installed}. Next: {command}")
+    if installed == Engine.JVM:
+        sys.path.append(str(config.rootpath))  # its workers import test modules, functions of which they run
+        if config.getoption("numprocesses", None) and SHARED_JVM not in os.environ:
+            os.environ[SHARED_JVM] = jvm.start_server()
+            del os.environ["SPARK_LOCAL_REMOTE"]  # by which the first process to close its session would end it
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects
@@ -94,10 +103,10 @@ def engine() -> Engine:
 
 
 @pytest.fixture(scope="session")
-def spark(engine: Engine, pytestconfig: pytest.Config) -> Iterator[SparkSession]:
+def spark(engine: Engine) -> Iterator[SparkSession]:
     """The session of this run; commands that open one in this process are given the same."""
-    if engine is Engine.JVM:
-        sys.path.append(str(pytestconfig.rootpath))  # its workers import test modules, functions of which they run
+    if address := os.environ.get(SHARED_JVM):
+        jvm.start_jvm = lambda: jvm.connected_to(address)
     session = open_session(engine, catalogs=CATALOGS)
     if engine is Engine.JVM:
         for key, value in _SMALL_QUERIES.items():

@@ -40,7 +40,12 @@ _CONFIGURATION = {
 
 
 def start_jvm() -> SparkSession:
-    """A session on two local threads; PlatformError if Java or Delta's jar cannot be had."""
+    """A session on a server of its own, which ends with it; PlatformError if Java or Delta's jar cannot be had."""
+    return connected_to(start_server())
+
+
+def start_server() -> str:
+    """The address of a server on two local threads, which ends with this process; PlatformError as above."""
     _require_java()
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)  # says again what is raised
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
@@ -50,9 +55,8 @@ def start_jvm() -> SparkSession:
         log = Path(folder) / "jvm.log"
         try:
             # The JVM keeps this file as its standard error for life: ivy and Java have much to say, none of it ours.
-            with _errors_to(log), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # settings given at the start cannot be changed later, it says
-                return _served_on(_free_port())
+            with _errors_to(log):
+                return _serve()
         except Exception as error:
             said = log.read_text(encoding="utf-8", errors="replace").splitlines()
             reasons = [line for line in said if "Exception" in line and not line.startswith("\tat ")]
@@ -63,18 +67,28 @@ def start_jvm() -> SparkSession:
             ) from error
 
 
-def _served_on(port: int) -> SparkSession:
+def connected_to(address: str) -> SparkSession:
+    """A session on a server that was started here or in another process; each call gives one of its own."""
+    from pyspark.sql.connect.session import SparkSession as Served
+
+    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
+    builder = Served.builder.remote(address)
+    for key, value in _CONFIGURATION.items():
+        builder = builder.config(key, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # settings given at the start cannot be changed later, it says
+        return cast("SparkSession", builder.create())
+
+
+def _serve() -> str:
     """What pyspark does for `remote("local")`, but that its one port would be everybody's on this machine."""
     from pyspark.sql.connect.session import SparkSession as Served
 
-    os.environ["SPARK_LOCAL_REMOTE"] = "1"  # by which stopping the session stops its server
+    os.environ["SPARK_LOCAL_REMOTE"] = "1"  # by which stopping a session of this process stops its server
     os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
-    options = {**_CONFIGURATION, "spark.connect.grpc.binding.port": str(port)}
-    Served._start_connect_server("local[2]", options)  # which leaves those that a session may set
-    builder = Served.builder.remote(f"sc://localhost:{port}")
-    for key, value in options.items():
-        builder = builder.config(key, value)
-    return cast("SparkSession", builder.create())
+    port = _free_port()
+    Served._start_connect_server("local[2]", {**_CONFIGURATION, "spark.connect.grpc.binding.port": str(port)})
+    return f"sc://localhost:{port}"
 
 
 def _free_port() -> int:
