@@ -65,7 +65,7 @@ def test_with_java_the_unit_tests_run_on_the_jvm_engine_alone(tmp_path: Path) ->
     assert make(tmp_path, "test-jvm", java=True) == (
         0,
         "uv run --locked --no-default-groups --group dev --group jvm "
-        "pytest -m spark and not slow --engine jvm tests/unit tests/integration/lakehouse\n",
+        "pytest -n auto --dist loadfile -m spark and not slow --engine jvm tests/unit tests/integration/lakehouse\n",
     )
 
 
