@@ -49,6 +49,10 @@ def interface() -> Iterator[Interface]:
     known = Interface(address="")
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1
+
         def answer(self) -> None:
             place = urlsplit(self.path)
             path = unquote(place.path)

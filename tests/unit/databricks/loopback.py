@@ -109,6 +109,10 @@ def _handler(loopback: Loopback) -> type[BaseHTTPRequestHandler]:
     lock = threading.Lock()
 
     class Requests(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1
+
         def handle_one(self) -> None:
             sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             place = urlsplit(self.path)
