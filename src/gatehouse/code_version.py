@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gatehouse.errors import PlatformError, StateError
+from gatehouse.git import answer
 
 TRAINING_CODE = (
     "gatehouse.project",
@@ -70,11 +70,11 @@ def code_version(use_case: str, root: Path) -> CodeVersion:
     if said := _deployed(root):
         commit = said["commit"] + (_CHANGES if said["dirty"] else "")
         return CodeVersion(commit=commit, author=said["author"], training_digest=digest)
-    commit = _git(root, "rev-parse", "HEAD")
-    changed = bool(commit) and bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+    commit = answer(root, "rev-parse", "HEAD")
+    changed = bool(commit) and bool(answer(root, "status", "--porcelain", "--untracked-files=no"))
     return CodeVersion(
         commit=(commit + (_CHANGES if changed else "")) or "unknown",
-        author=_git(root, "log", "-1", "--format=%ae") or "unknown",
+        author=answer(root, "log", "-1", "--format=%ae") or "unknown",
         training_digest=digest,
     )
 
@@ -89,11 +89,11 @@ def authors(use_case: str, root: Path, *, commit: str, since: str | None) -> tup
         return _authors_deployed(said["log"], commit.removesuffix(_CHANGES), (since or commit).removesuffix(_CHANGES))
     form = "--format=%an <%ae>%n%(trailers:key=Co-authored-by,valueonly)"
     commit, since = commit.removesuffix(_CHANGES), (since or commit).removesuffix(_CHANGES)
-    own = _git(root, "log", "-1", form, commit)
-    checkout = Path(_git(root, "rev-parse", "--show-toplevel") or root)
+    own = answer(root, "log", "-1", form, commit)
+    checkout = Path(answer(root, "rev-parse", "--show-toplevel") or root)
     read = [str(path) for path in _training_files(use_case) if path.is_relative_to(checkout)]
-    new = f"{since}..{commit}" if _git(root, "cat-file", "-t", f"{since}^{{commit}}") else commit
-    before = _git(root, "log", form, new, "--", "conf", *read)
+    new = f"{since}..{commit}" if answer(root, "cat-file", "-t", f"{since}^{{commit}}") else commit
+    before = answer(root, "log", form, new, "--", "conf", *read)
     return tuple(sorted({line.strip() for line in (own + "\n" + before).splitlines() if line.strip()}))
 
 
@@ -103,22 +103,22 @@ def check_out(root: Path, commit: str) -> bool:
     Raises:
         StateError: the tree has changes, or git does not know the commit.
     """
-    if _git(root, "rev-parse", "HEAD") == commit:
+    if answer(root, "rev-parse", "HEAD") == commit:
         return False
-    if _git(root, "status", "--porcelain", "--untracked-files=no"):
+    if answer(root, "status", "--porcelain", "--untracked-files=no"):
         raise StateError(
             f"The working tree in {root} has changes.",
             why=f"To check {commit[:12]} out would lose them, or carry them into code that is live.",
             remedy="Commit or stash them (git status shows them), then run the same command again.",
         )
-    if not _git(root, "cat-file", "-t", commit):
+    if not answer(root, "cat-file", "-t", commit):
         raise StateError(
             f"git does not know commit {commit[:12]} here.",
             why="It is the live code, and this clone does not reach that far back, or its history was rewritten.",
             remedy=f"git fetch origin {commit}    (in CI: check out with the whole history, fetch-depth 0)",
         )
-    _git(root, "checkout", "--quiet", "--detach", commit, "--")
-    if _git(root, "rev-parse", "HEAD") != commit:
+    answer(root, "checkout", "--quiet", "--detach", commit, "--")
+    if answer(root, "rev-parse", "HEAD") != commit:
         raise StateError(
             f"git could not check {commit[:12]} out.",
             why="The code in the working tree is not the one that is live.",
@@ -135,17 +135,17 @@ def checked_out_aside(root: Path, commit: str) -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory(prefix="gatehouse-") as folder:
         aside = Path(folder) / "checkout"
-        _git(root, "worktree", "add", "--quiet", "--detach", str(aside), commit)
-        if _git(aside, "rev-parse", "HEAD") != commit:
+        answer(root, "worktree", "add", "--quiet", "--detach", str(aside), commit)
+        if answer(aside, "rev-parse", "HEAD") != commit:
             raise StateError(
                 f"git could not check {commit[:12]} out.",
                 why="This clone does not reach that far back, or its history was rewritten.",
                 remedy=f"git fetch origin {commit}    (in CI: check out with the whole history, fetch-depth 0)",
             )
         try:
-            yield aside / _git(root, "rev-parse", "--show-prefix")
+            yield aside / answer(root, "rev-parse", "--show-prefix")
         finally:
-            _git(root, "worktree", "remove", "--force", str(aside))
+            answer(root, "worktree", "remove", "--force", str(aside))
 
 
 def _training_files(use_case: str) -> list[Path]:
@@ -188,20 +188,6 @@ def _reached(known: dict[str, dict[str, Any]], commit: str) -> set[str]:
             found.add(one)
             waiting += known[one]["parents"]
     return found
-
-
-def _git(root: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(  # noqa: S603
-            ["git", "-C", str(root), *arguments],  # noqa: S607
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=30,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _digest(files: Iterable[tuple[str, Path]]) -> str:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from gatehouse.ci.checkout import git, people_of
+from gatehouse.ci.checkout import head, people_of
 from gatehouse.ci.preflight import Line, State, ok
+from gatehouse.git import answer
 
 APPROVAL = "-approval"
 """How the name of a provider's environment ends whose reviewers approve a promotion."""
@@ -38,17 +39,17 @@ def workflow_names(folder: Path, files: str) -> tuple[str, ...]:
 
 def checkout_lines(folder: Path, *, known: bool) -> Iterator[Line]:
     """About git. `known`: whether its remote is one whose settings can be asked for."""
-    if not git(folder, "rev-parse", "HEAD"):
+    if not head(folder):
         reason = "It is no git checkout, or has no commit: nobody could tell which code a version came from."
         yield Line(about="checkout", state=State.PROBLEM, reason=reason, remedy="git init && git add . && git commit")
         return
     if not people_of(folder, "HEAD"):
         reason = "Its last commit has no author, so anybody could approve their own."
         yield Line(about="checkout", state=State.PROBLEM, reason=reason, remedy="git config user.email you@example.org")
-    if git(folder, "rev-parse", "--is-shallow-repository") == ["true"]:
+    if answer(folder, "rev-parse", "--is-shallow-repository") == "true":
         reason = "It has only the newest commits, and authors of earlier ones are proposers, too."
         yield Line(about="checkout", state=State.PROBLEM, reason=reason, remedy="git fetch --unshallow")
-    if git(folder, "status", "--porcelain", "--untracked-files=no"):
+    if answer(folder, "status", "--porcelain", "--untracked-files=no"):
         reason = "It differs from its commit, and only what is committed is released."
         yield Line(about="checkout", state=State.WARNING, reason=reason, remedy="git commit")
     else:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, unquote
 
-from gatehouse.ci.checkout import git
 from gatehouse.ci.http import Api
+from gatehouse.git import answer
 
 _GITHUB = re.compile(r"(?:https://(?:[^@/]+@)?|(?:ssh://)?git@)github\.com[:/]([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
 _AZURE = (
@@ -39,7 +39,7 @@ def remote_of(environ: Mapping[str, str], folder: Path, *, wait: float = 1.0) ->
 
     Tokens: GITHUB_TOKEN or GH_TOKEN; SYSTEM_ACCESSTOKEN or AZURE_DEVOPS_EXT_PAT.
     """
-    origin = next(iter(git(folder, "remote", "get-url", "origin")), "").strip()
+    origin = answer(folder, "remote", "get-url", "origin")
     if repository := environ.get("GITHUB_REPOSITORY"):
         return _github(environ, repository, wait)
     if collection := environ.get("SYSTEM_COLLECTIONURI"):

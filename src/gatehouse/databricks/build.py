@@ -23,6 +23,7 @@ import yaml
 
 from gatehouse.code_version import TRAINING_CODE
 from gatehouse.errors import ConfigurationError, PlatformError, StateError
+from gatehouse.git import git
 
 COMMITS = 500
 """How far back code.json reaches."""
@@ -132,7 +133,7 @@ def _read_by_training(root: Path) -> Iterator[str]:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    done = _run(root, "git", *arguments)
+    done = git(root, *arguments)
     if done.returncode != 0:
         raise StateError(
             f"git {arguments[0]} failed in {root}: {done.stderr.strip()}",

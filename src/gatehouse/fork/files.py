@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gatehouse.errors import PlatformError, StateError, StorageError
+from gatehouse.git import NO_ANSWER, git
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +100,9 @@ def read(root: Path, names: tuple[str, ...]) -> dict[str, File]:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     """None where git says no."""
-    try:
-        done = subprocess.run(  # noqa: S603 - our own argument list
-            ["git", "-c", "core.quotePath=false", *arguments],  # noqa: S607
-            cwd=folder,
-            capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            check=False,
-        )
-    except FileNotFoundError as error:
+    done = git(folder, "-c", "core.quotePath=false", *arguments, errors="surrogateescape")
+    if done.returncode == NO_ANSWER:
         raise PlatformError(
-            "git is not installed, or not on the path.", remedy="Install git, then try again."
-        ) from error
+            f"git does not answer: {done.stderr}.", remedy="Is it installed, and on the path? Then try again."
+        )
     return done.stdout if done.returncode == 0 else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import unicodedata
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
@@ -14,6 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from gatehouse.errors import UsageError
 from gatehouse.gates.closed import CLOSED, Text
+from gatehouse.git import answer
 
 SCHEDULE = "schedule"
 """Who proposed what nobody started by hand. Nobody can be it, so it can approve nothing."""
@@ -107,21 +107,7 @@ def provider_identity(name: str, established_by: str, *, proven: bool) -> Identi
 def git_config_of(folder: Path) -> Callable[[str], str | None]:
     """Reads git's configuration as it applies in a folder; None for every key where there is no git."""
 
-    def value(key: str) -> str | None:
-        try:
-            done = subprocess.run(  # noqa: S603
-                ["git", "-C", str(folder), "config", "--get", key],  # noqa: S607
-                capture_output=True,
-                text=True,
-                encoding="utf-8",
-                check=False,
-                timeout=30,
-            )
-        except (OSError, UnicodeDecodeError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() or None if done.returncode == 0 else None
-
-    return value
+    return lambda key: answer(folder, "config", "--get", key) or None
 
 
 def _identity(name: str, established_by: str) -> Identity:

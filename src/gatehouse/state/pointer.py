@@ -7,7 +7,6 @@ from one state exactly one moves the pointer, and the other learns who did.
 from __future__ import annotations
 
 import base64
-import os
 import re
 import subprocess
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gatehouse.errors import Busy, PlatformError, StateError
+from gatehouse.git import NO_ANSWER, git
 
 _FILE = "state.json"
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
@@ -146,23 +146,14 @@ class PointerRef:
         return done.stdout.strip()
 
     def _run(self, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
-        try:
-            return subprocess.run(  # noqa: S603
-                ["git", "-C", str(self._folder), *arguments],  # noqa: S607
-                input=given,
-                capture_output=True,
-                text=True,
-                encoding="utf-8",
-                check=False,
-                timeout=120,
-                env={**os.environ, **self._environ},
-            )
-        except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError) as error:
+        done = git(self._folder, *arguments, given=given, environ=self._environ)
+        if done.returncode == NO_ANSWER:
             raise PlatformError(
-                f"git {arguments[0]} does not answer: {type(error).__name__}.",
+                f"git {arguments[0]} does not answer: {done.stderr}.",
                 why="The pointer to the state of an environment is kept in the repository.",
                 remedy=f"Try it: git ls-remote {self._remote} '{self._ref}'",
-            ) from error
+            )
+        return done
 
 
 def _credentials(environ: Mapping[str, str]) -> dict[str, str]:
