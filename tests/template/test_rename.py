@@ -114,6 +114,7 @@ def test_a_renamed_copy_has_the_style_of_the_template(project: str, request: pyt
 
     run(sys.executable, "-m", "ruff", "check", "--no-cache", cwd=folder)
     run(sys.executable, "-m", "ruff", "format", "--check", "--no-cache", cwd=folder)
+    run(sys.executable, "-m", "mypy", cwd=folder)
 
 
 @pytest.mark.parametrize("project", ["zebras", "trams"])

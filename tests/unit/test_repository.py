@@ -128,6 +128,16 @@ def test_the_machinery_does_not_know_the_use_case() -> None:
     assert [m.name for m in MACHINERY if packages & {name.split(".")[0] for name in m.imports}] == []
 
 
+def test_what_a_project_keeps_needs_nothing_of_what_it_leaves_behind() -> None:
+    left = ("tests/template/", "bench/")
+    kept = [m for m in modules(ROOT / "tests") if not f"tests/{m.path.relative_to(ROOT / 'tests')}".startswith(left)]
+    wrong = [
+        f"{m.name} imports {name}" for m in kept for name in m.imports if name.startswith(("tests.template", "bench"))
+    ]
+    assert kept != []
+    assert wrong == []
+
+
 def test_statistics_and_judges_get_their_world_as_arguments() -> None:
     worldly = ("mlflow", "deltalake", "pysail", "pyspark.sql.SparkSession", "databricks")
     wrong = [

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.loopback import Call, Loopback, Reply
 from tests.template.harness import NotUnderstood
 from tests.template.harness.azure_state import (
     COLLECTION,
@@ -22,7 +23,6 @@ from tests.template.harness.azure_state import (
     identifier,
 )
 from tests.template.harness.git_http import serve, token_of
-from tests.template.harness.loopback import Call, Loopback, Reply
 from tests.template.harness.zipped import pack_in
 
 NOT_FOUND = Reply(status=404, json={"message": "not found"})

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.loopback import Call, Loopback, Reply
 from tests.template.harness.databricks_cli import cli_json, run_cli
-from tests.template.harness.loopback import Call, Loopback, Reply
 
 ROOT = Path(__file__).parents[3]
 TARGETS = ("dev", "staging", "prod")

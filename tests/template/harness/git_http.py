@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.template.harness.loopback import Call, Reply
+from tests.loopback import Call, Reply
 
 
 def token_of(call: Call) -> str:

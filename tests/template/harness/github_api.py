@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.loopback import Call, Loopback, Reply
 from tests.template.harness import NotUnderstood
 from tests.template.harness.git_http import serve, token_of
 from tests.template.harness.github_commits import Commits
@@ -26,7 +27,6 @@ from tests.template.harness.github_state import (
     Release,
     Run,
 )
-from tests.template.harness.loopback import Call, Loopback, Reply
 
 NOT_FOUND = Reply(status=404, json={"message": "Not Found"})
 _LEVELS = {"none": 0, "read": 1, "write": 2}

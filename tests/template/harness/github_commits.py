@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tests.loopback import Call, Reply
 from tests.template.harness import NotUnderstood
 from tests.template.harness.github_state import NAME, OWNER, WEB_FLOW, Person
-from tests.template.harness.loopback import Call, Reply
 
 _FORM = "--format=%H%x00%an%x00%ae%x00%cn%x00%ce%x00%cI%x00%B"
 _ASKED = {"", "author", "committer", "path", "sha", "per_page"}

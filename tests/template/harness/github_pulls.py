@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.loopback import Call, Reply
 from tests.template.harness import NotUnderstood
 from tests.template.harness.github_state import NAME, OWNER, REPOSITORY_ID, ROBOT, Issue, Person, now
-from tests.template.harness.loopback import Call, Reply
 
 _LISTED = {"", "state", "head", "base", "sort", "direction", "per_page", "page"}
 _NOT_FOUND = Reply(status=404, json={"message": "Not Found"})

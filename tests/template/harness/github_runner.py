@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from tests.loopback import Call, Reply
 from tests.template.harness.github_api import GitHubApi
 from tests.template.harness.github_state import NAME, OWNER, Environment, Release, Review, Run
-from tests.template.harness.loopback import Call, Reply
 
 
 @dataclass(frozen=True, slots=True)

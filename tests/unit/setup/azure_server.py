@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from tests.template.harness.loopback import Call, Loopback, Reply
+from tests.loopback import Call, Loopback, Reply
 from tests.unit.setup.servers import TOKEN
 
 ORGANISATION = "9f1e0a52-0000-4000-8000-00000000000a"

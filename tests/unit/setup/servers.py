@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from tests.template.harness.loopback import Call, Loopback, Reply
+from tests.loopback import Call, Loopback, Reply
 
 ACCOUNT = "11111111-2222-3333-4444-555555555555"
 TOKEN = "s3cret"  # noqa: S105 - of a server that lives as long as a test

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.template.harness.loopback import Call, Reply
+from tests.loopback import Call, Reply
 from tests.unit.setup.conftest import Town
 from tests.unit.setup.servers import READER
 

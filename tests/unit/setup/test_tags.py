@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 import pytest
-from tests.template.harness.loopback import Reply
+from tests.loopback import Reply
 from tests.unit.setup.conftest import TAGS, Town, environments
 from tests.unit.setup.servers import ACCOUNT
 

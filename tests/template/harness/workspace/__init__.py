@@ -50,8 +50,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.loopback import Reply
 from tests.template.harness import NotUnderstood
-from tests.template.harness.loopback import Reply
 from tests.template.harness.workspace import children
 from tests.template.harness.workspace.files import Files
 from tests.template.harness.workspace.front import Fault, Front, Request

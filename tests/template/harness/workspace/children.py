@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import requests
-from tests.template.harness.loopback import Reply
+from tests.loopback import Reply
 from tests.template.harness.workspace.front import Request
 
 _MINILAKE = """

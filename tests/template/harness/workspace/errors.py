@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.template.harness.loopback import Reply
+from tests.loopback import Reply
 
 
 class Refusal(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from urllib.parse import quote
 
-from tests.template.harness.loopback import Reply
+from tests.loopback import Reply
 from tests.template.harness.workspace.children import Child
 from tests.template.harness.workspace.errors import Refusal, missing
 from tests.template.harness.workspace.front import Front, Request

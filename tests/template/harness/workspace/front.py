@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.template.harness.loopback import Reply
+from tests.loopback import Reply
 from tests.template.harness.workspace.errors import Refusal
 
 

@@ -8,7 +8,7 @@ from email.policy import HTTP
 from typing import Any
 from urllib.parse import quote
 
-from tests.template.harness.loopback import Reply
+from tests.loopback import Reply
 from tests.template.harness.workspace.children import Child
 from tests.template.harness.workspace.errors import Refusal, missing
 from tests.template.harness.workspace.front import Front, Request

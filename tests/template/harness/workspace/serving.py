@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from tests.template.harness.loopback import Reply
+from tests.loopback import Reply
 from tests.template.harness.workspace.children import Child
 from tests.template.harness.workspace.errors import Refusal, invalid, missing
 from tests.template.harness.workspace.front import Front, Request

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.template.harness.loopback import Reply
+from tests.loopback import Reply
 from tests.template.harness.workspace.children import Child
 from tests.template.harness.workspace.errors import Refusal, invalid
 from tests.template.harness.workspace.front import Front, Request

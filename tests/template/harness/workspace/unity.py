@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from tests.template.harness.loopback import Reply
+from tests.loopback import Reply
 from tests.template.harness.workspace.children import Child
 from tests.template.harness.workspace.errors import Refusal, denied
 from tests.template.harness.workspace.front import Front, Request
