@@ -109,6 +109,8 @@ PLUMBING = {
     "gatehouse.lakehouse.jvm",
     "gatehouse.lakehouse.lineage",
     "gatehouse.lakehouse.locks",
+    "gatehouse.lakehouse.mlflow_globals",
+    "gatehouse.lakehouse.model_files",
     "gatehouse.lakehouse.naming",
     "gatehouse.lakehouse.online",
     "gatehouse.lakehouse.session",
@@ -117,6 +119,7 @@ PLUMBING = {
     "gatehouse.lakehouse.tables",
     "gatehouse.pipelines.context",
     "gatehouse.pipelines.moments",
+    "gatehouse.pipelines.scoring",  # what is refused
     "gatehouse.pipelines.tables",
     "gatehouse.reports.card",
     "gatehouse.settings",  # what they say has a digest of its own

@@ -36,8 +36,11 @@ def digest(folder: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def load(folder: Path, named: str) -> Predictor:
-    """The stored model, through MLflow's pyfunc; ModelDoesNotLoad says what went wrong. `named` is for that message."""
+def load(folder: Path | str, named: str) -> Predictor:
+    """The model in a folder, or at an address of MLflow's, through its pyfunc.
+
+    ModelDoesNotLoad says what went wrong; `named` is for that message.
+    """
     mlflow = import_mlflow()
     try:
         with _no_bytecode():

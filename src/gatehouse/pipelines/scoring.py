@@ -7,6 +7,7 @@ from functools import cache, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gatehouse.errors import ConfigurationError
 from gatehouse.project import Predictor, Task
 
 if TYPE_CHECKING:
@@ -63,7 +64,10 @@ def score_beside(frame: DataFrame, predictors: dict[str, Predict], task: Task) -
 
 
 def shaped(raw: Any, task: Task, rows: int) -> np.ndarray:
-    """What a predictor returned, as (rows,) or (rows, classes); ValueError if the shape is not the task's."""
+    """What a predictor returned, as (rows,) or (rows, classes); ValueError if the shape is not the task's.
+
+    Of the probabilities of 0 and of 1, as a classifier of scikit-learn gives them, a binary task takes the second.
+    """
     import numpy as np
 
     found: np.ndarray = np.asarray(raw, dtype=float)
@@ -71,9 +75,45 @@ def shaped(raw: Any, task: Task, rows: int) -> np.ndarray:
         if found.ndim != 2 or len(found) != rows:
             raise ValueError(f"a multiclass model returned shape {found.shape} for {rows} rows, not (rows, classes)")
         return found
+    if task is Task.BINARY and found.shape == (rows, 2):
+        return found[:, 1]
     if found.shape not in ((rows,), (rows, 1)):
         raise ValueError(f"the model returned shape {found.shape} for {rows} rows, not one number per row")
     return found.reshape(rows)
+
+
+def demand_the_same(stored: Predictor, fitted: Predictor, rows: pd.DataFrame, task: Task) -> None:
+    """Refuse a model that answers otherwise from its files than it did when it was fitted.
+
+    Raises:
+        ConfigurationError: its `save` stores something else than its `predict` returns.
+    """
+    import numpy as np
+
+    expected = shaped(fitted.predict(rows), task, len(rows))
+    remedy = (
+        "Store what predicts as `predict` does. A stored classifier of scikit-learn answers with classes, unless it is "
+        'logged with pyfunc_predict_fn="predict_proba" (docs/bring-your-own-table.md).'
+    )
+    try:
+        found = shaped(stored.predict(rows), task, len(rows))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"The stored model does not predict as the fitted one: {error}.",
+            why="What is judged and what production would answer are two models.",
+            remedy=remedy,
+        ) from error
+    if found.shape != expected.shape or not np.allclose(found, expected, rtol=1e-4, atol=1e-6, equal_nan=True):
+        raise ConfigurationError(
+            f"The stored model does not predict as the fitted one: of {len(rows)} rows, the first get "
+            f"{_first(found)} from the one and {_first(expected)} from the other.",
+            why="What is judged and what production would answer are two models.",
+            remedy=remedy,
+        )
+
+
+def _first(predictions: np.ndarray) -> str:
+    return ", ".join(f"{number:.4g}" for number in predictions.reshape(-1)[:3])
 
 
 def _mapped(frame: DataFrame, columns: Callable[[pd.DataFrame], dict[str, Any]], added: dict[str, str]) -> DataFrame:

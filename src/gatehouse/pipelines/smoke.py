@@ -45,6 +45,8 @@ class SmokeTest:
 
     def asked(self, version: str, *, at_most: int | None = None) -> Asked | None:
         """The newest events and the version's answers to them; None if there are none. Raises whatever it raises."""
+        import numpy as np
+
         context = self._context
         if self._rows is None:
             self._rows = ordinary_rows(context)
@@ -54,8 +56,9 @@ class SmokeTest:
         folder = context.registry.download(context.model, version)
         rows = self._rows[features_of(context, folder, known)].head(at_most or len(self._rows))
         model = context.registry.load(context.model, version)
-        found = shaped(model.predict(rows), context.project.task, len(rows))
-        return Asked(columns=list(rows.columns), data=rows.to_numpy().tolist(), answers=found.ravel().tolist())
+        answers = np.asarray(model.predict(rows), dtype=float)
+        shaped(answers, context.project.task, len(rows))
+        return Asked(columns=list(rows.columns), data=rows.to_numpy().tolist(), answers=answers.ravel().tolist())
 
 
 class ServedTest:

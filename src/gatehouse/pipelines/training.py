@@ -17,9 +17,11 @@ import yaml
 from gatehouse.errors import DataError
 from gatehouse.evaluation import drift
 from gatehouse.evaluation.point import value
+from gatehouse.lakehouse import model_files
 from gatehouse.lakehouse.lineage import PREFIX, Lineage
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.dataset import EVENT_TIME, LABEL_KNOWN_AT, UNIT, Pinned, build, pin
+from gatehouse.pipelines.scoring import demand_the_same
 from gatehouse.pipelines.search import Split, Tried, best_first, search, try_each
 from gatehouse.pipelines.windows import Windows, windows
 from gatehouse.project import FittedModel, Options, Predictor
@@ -40,6 +42,9 @@ LINEAGE = "lineage.json"
 """Artefact of the training run: the lineage as training wrote it, for whoever doubts the version's tags."""
 REFERENCE = "reference.json"
 """Artefact of the training run: the distributions that monitoring compares with."""
+
+_ASKED_TWICE = 200
+"""Rows on which the stored model is compared with the fitted one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -259,12 +264,15 @@ def _save(context: Context, model: FittedModel, features: pd.DataFrame) -> str:
     from mlflow.models import infer_signature
 
     example = features.head(5)
-    return model.save(
+    stored = model.save(
         name="model",
         signature=infer_signature(example, model.predict(example)),
         input_example=example,
         requirements=_requirements(context),
     )
+    rows = features.iloc[:: max(1, len(features) // _ASKED_TWICE)]
+    demand_the_same(model_files.load(stored, f"The model in {stored}"), model, rows, context.project.task)
+    return stored
 
 
 def _requirements(context: Context) -> list[str]:

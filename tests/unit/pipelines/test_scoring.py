@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from chispa import assert_df_equality
 
-from gatehouse.pipelines.scoring import fitted, score, score_beside, shaped, stored_model
+from gatehouse.errors import ConfigurationError
+from gatehouse.pipelines.scoring import demand_the_same, fitted, score, score_beside, shaped, stored_model
 from gatehouse.project import Task
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def test_a_stored_model_gets_its_own_columns_only(parcels: DataFrame, make_model
     [
         ([1, 2], Task.BINARY, [1.0, 2.0]),
         ([[1], [2]], Task.REGRESSION, [1.0, 2.0]),
+        ([[0.75, 0.25], [1, 0]], Task.BINARY, [0.25, 0.0]),
         ([[0.5, 0.5], [1, 0]], Task.MULTICLASS, [[0.5, 0.5], [1.0, 0.0]]),
     ],
 )
@@ -99,7 +101,8 @@ def test_predictions_take_the_shape_of_their_task(raw: list[object], task: Task,
     ("raw", "task"),
     [
         ([1.0], Task.BINARY),
-        ([[0.5, 0.5], [1, 0]], Task.BINARY),
+        ([[0.5, 0.5], [1, 0]], Task.REGRESSION),
+        ([[0.5, 0.25, 0.25], [1, 0, 0]], Task.BINARY),
         (1.0, Task.REGRESSION),
         ([1.0, 2.0], Task.MULTICLASS),
         ([[0.5, 0.5]], Task.MULTICLASS),
@@ -108,3 +111,35 @@ def test_predictions_take_the_shape_of_their_task(raw: list[object], task: Task,
 def test_predictions_of_another_shape_are_refused(raw: object, task: Task) -> None:
     with pytest.raises(ValueError, match="for 2 rows, not"):
         shaped(raw, task, 2)
+
+
+class Probability:
+    """As `predict` of an estimator: the probability of 1 alone. `columns`: what is stored instead."""
+
+    def __init__(self, *columns: str) -> None:
+        self.columns = columns
+
+    def predict(self, features: pd.DataFrame) -> np.ndarray:
+        one = features["weight"].to_numpy()
+        stored = {"class": (one > 0.5).astype(float), "of 0": 1 - one, "of 1": one, "nearly": one + 1e-7}
+        return np.column_stack([stored[name] for name in self.columns]) if self.columns else one
+
+
+@pytest.mark.parametrize("columns", [("of 1",), ("of 0", "of 1"), ("nearly",)], ids=str)
+def test_a_stored_model_that_answers_as_the_fitted_one_is_the_same(columns: tuple[str, ...]) -> None:
+    demand_the_same(Probability(*columns), Probability(), pd.DataFrame({"weight": [0.25, 0.75]}), Task.BINARY)
+
+
+@pytest.mark.parametrize(
+    ("columns", "what"),
+    [
+        (("class",), "of 2 rows, the first get 0, 1 from the one and 0.25, 0.75 from the other"),
+        (("of 1", "of 0"), "the first get 0.75, 0.25 from the one"),
+        (("of 0", "of 1", "class"), r"the model returned shape \(2, 3\) for 2 rows"),
+    ],
+    ids=str,
+)
+def test_a_stored_model_that_answers_otherwise_is_refused(columns: tuple[str, ...], what: str) -> None:
+    with pytest.raises(ConfigurationError, match=what) as refused:
+        demand_the_same(Probability(*columns), Probability(), pd.DataFrame({"weight": [0.25, 0.75]}), Task.BINARY)
+    assert "predict_proba" in str(refused.value.remedy)
