@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from gatehouse.lakehouse.store import Store
 
 _WAIT_SECONDS = 60.0
+_AHEAD = timedelta(days=1)
+"""Of this machine's clock, which may go wrong, or think of another time zone."""
+_BEYOND = timedelta(days=366)
+"""Of a replay's end: what its last days bring becomes known later."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,9 +49,9 @@ class Clock:
         self._name = clock_name(*environment.place)
 
     def read(self, asked: str | None) -> datetime:
-        """The as-of of this command."""
+        """The as-of of this command; ConfigurationError if nothing can be known of that moment yet."""
         if asked:
-            return parse_as_of(asked)
+            return self._not_ahead(parse_as_of(asked))
         if self._environment.clock == "now":
             return datetime.now(UTC).replace(microsecond=0)
         reached = self._reached()
@@ -95,6 +99,20 @@ class Clock:
         if reached is not None and reached >= as_of:
             return
         self._store.write(self._name, json.dumps({"as_of": as_of.isoformat()}))
+
+    def _not_ahead(self, asked: datetime) -> datetime:
+        replay, now = self._environment.replay, datetime.now(UTC)
+        if replay is not None and asked > _first_moment(replay.end) + _BEYOND:
+            end = f"Environment {'.'.join(self._environment.place)} replays the past up to {replay.end}"
+        elif asked > now + _AHEAD:
+            end = f"It is {now:%Y-%m-%d} (UTC)"
+        else:
+            return asked
+        raise ConfigurationError(
+            f"--as-of {asked:%Y-%m-%d} lies in the future. {end}.",
+            why="Tables would be complete up to that moment, and whatever came before it would never be taken in.",
+            remedy="Write the moment up to which data may be read.",
+        )
 
     def _moved(self, before: datetime | None, after: datetime, replay: Replay) -> Hand:
         if before is not None and after <= before:

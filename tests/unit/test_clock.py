@@ -35,6 +35,26 @@ def test_a_replay_begins_at_its_start_and_no_command_has_to_say_where(tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("environment", "asked", "said"),
+    [
+        (
+            replaying(),
+            "2023-07-08",
+            "2023-07-08 lies in the future. Environment prod.main replays the past up to 2013-07-20",
+        ),
+        (replaying(None), "2131-07-08", r"2131-07-08 lies in the future. It is 20\d\d-\d\d-\d\d \(UTC\)"),
+        (Environment(catalog="prod"), "2131-07-08", r"2131-07-08 lies in the future. It is 20\d\d-\d\d-\d\d"),
+    ],
+    ids=["a replay", "a replay without an end", "now"],
+)
+def test_a_moment_of_which_nothing_can_be_known_is_a_typing_error(
+    tmp_path: Path, environment: Environment, asked: str, said: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        Clock(FolderStore(tmp_path), environment).read(asked)
+
+
 def test_it_advances_to_its_start_then_by_a_step_and_stays_at_its_end(tmp_path: Path) -> None:
     hands = [Clock(FolderStore(tmp_path), replaying()).advance() for _ in range(5)]
 

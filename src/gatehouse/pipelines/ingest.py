@@ -56,9 +56,7 @@ def _ingest_one(context: Context, source: Source) -> Ingested:
     with context.progress.step(f"ingest {table.name}"):
         seen = watermark(context, "ingest", table.name)
         if seen is not None and context.as_of < seen:
-            context.progress.note(
-                f"{table.name} is known up to {seen:%Y-%m-%d %H:%M}, later than as-of: left as it is."
-            )
+            context.progress.note(_left(context, table, seen))
             return Ingested(table=table.name)
         since = _start(context, source, seen)
         landing = context.platform.landing(context.spark, name)
@@ -104,6 +102,18 @@ def _ingest_one(context: Context, source: Source) -> Ingested:
     )
     _tell(context, result, first=seen is None)
     return result
+
+
+def _left(context: Context, table: Table, seen: datetime) -> str:
+    said = f"{table.name} is known up to {seen:%Y-%m-%d %H:%M}, later than as-of: left as it is."
+    stood = watermark(context, "ingest", table.name, until=context.as_of)
+    if stood is None or stood == context.as_of:
+        return said
+    return (
+        f"{said} Nothing was taken in as of {context.as_of:%Y-%m-%d %H:%M}: what is computed as of then reads the table "
+        f"as it stood on {stood:%Y-%m-%d %H:%M}, without what became known in between. "
+        f"Go on from {seen:%Y-%m-%d}, or begin anew (gatehouse reset)."
+    )
 
 
 def _start(context: Context, source: Source, seen: datetime | None) -> datetime | None:

@@ -96,14 +96,16 @@ def completed(context: Context, pipeline: str) -> dict[str, Completed]:
     }
 
 
-def watermark(context: Context, pipeline: str, target: str) -> datetime | None:
-    """The latest as-of up to which this pipeline has completed its target; None if it never ran."""
+def watermark(context: Context, pipeline: str, target: str, *, until: datetime | None = None) -> datetime | None:
+    """The latest as-of, not after `until`, up to which this pipeline has completed its target; None: none."""
     from pyspark.sql import functions as F
 
     name = context.own(RUNS.name)
     if not context.tables.exists(name):
         return None
     runs = _runs(context, name, pipeline, [target])
+    if until is not None:
+        runs = runs.where(F.col("as_of") <= F.lit(until))
     return utc(runs.agg(F.max("as_of").alias("moment")).toPandas()["moment"].iloc[0])
 
 

@@ -130,6 +130,22 @@ def test_an_earlier_as_of_leaves_the_table_as_it_is(weather: Lakehouse, raw: Raw
     ]
 
 
+def test_a_moment_between_two_runs_is_told_what_it_will_not_see(weather: Lakehouse, raw: Raw) -> None:
+    for day in (1, 2, 3):
+        raw.put(day, 10.0 + day)
+    for day in (2, 5):
+        ingest(weather.at(f"2013-05-0{day}"))
+
+    context = weather.at("2013-05-04")
+    ingest(context)
+
+    assert context.progress.notes[-1] == (  # type: ignore[attr-defined]
+        f"{TABLE} is known up to 2013-05-05 00:00, later than as-of: left as it is. Nothing was taken in as of "
+        "2013-05-04 00:00: what is computed as of then reads the table as it stood on 2013-05-02 00:00, without what "
+        "became known in between. Go on from 2013-05-05, or begin anew (gatehouse reset)."
+    )
+
+
 def test_a_day_without_rows_is_a_day_that_was_looked_at(weather: Lakehouse, raw: Raw) -> None:
     (found,) = ingest(weather.at("2013-05-02"))
 
