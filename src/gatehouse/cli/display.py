@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gatehouse.errors import Interrupted
+from gatehouse.errors import ConfigurationError, Interrupted
+from gatehouse.settings import find_conf
 
 
 def stdout_console() -> Console:
@@ -140,3 +142,26 @@ def _plain(content: Any) -> Any:
     if isinstance(content, float) and not math.isfinite(content):  # not JSON
         return None
     return content
+
+
+def from_here(path: Path) -> Path:
+    """As it is written in the folder that one stands in."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def called(conf: Path) -> str:
+    """How this command line is called so that it finds the same configuration."""
+    try:
+        found = find_conf(Path.cwd())
+    except ConfigurationError:
+        found = None
+    return "gatehouse" if found == conf else f"gatehouse --conf {from_here(conf)}"
+
+
+def activation() -> str:
+    """What makes `gatehouse` known to a terminal; empty unless uv, or make, knew it for this one command alone."""
+    if "UV_RUN_RECURSION_DEPTH" not in os.environ:
+        return ""
+    folder = from_here(Path(sys.prefix))
+    return rf"{folder}\Scripts\activate" if os.name == "nt" else f". {folder}/bin/activate"

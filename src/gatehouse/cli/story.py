@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from rich.rule import Rule
 
 from gatehouse.cli.cheats import train_on_an_outcome, train_on_broken_data
-from gatehouse.cli.display import HeldProgress, TerminalProgress, peak_memory
+from gatehouse.cli.display import HeldProgress, TerminalProgress, activation, called, from_here, peak_memory
 from gatehouse.cli.words import show_verdict
 from gatehouse.cli.world import clean_process
 from gatehouse.clock import Clock
@@ -217,8 +217,11 @@ class Story:
 
     def _close(self, context: Context, seconds: float) -> None:
         report = write_report(context)
+        gatehouse = called(self._world.place.settings.conf)
         self._console.print()
         self._console.print(Rule("where to look", align="left", style="blue"))
+        if activate := activation():
+            self._console.print(f"  [bold]{activate:<32}[/bold]once in this terminal; then:")
         for command, what in (
             ("gatehouse status", "tables, versions and aliases of production"),
             ("gatehouse why 2", "why a version was, or was not, promoted"),
@@ -227,8 +230,10 @@ class Story:
             ("gatehouse lineage predictions", "from raw data to predictions"),
             ("gatehouse ui", "runs and models, in MLflow's own pages"),
         ):
-            self._console.print(f"  [bold]{command:<32}[/bold]{what}")
-        shown = report.relative_to(context.root.parent)
+            self._console.print(
+                f"  [bold]{command.replace('gatehouse', gatehouse, 1):<32}[/bold]{what}", soft_wrap=True
+            )
+        shown = from_here(report)
         self._console.print(f"  [bold]{'report':<32}[/bold]{shown}")
         memory = peak_memory()
         cost = f", {memory:.1f} GiB of memory at most" if memory else ""

@@ -110,8 +110,8 @@ def _left(context: Context, table: Table, seen: datetime) -> str:
     if stood is None or stood == context.as_of:
         return said
     return (
-        f"{said} Nothing was taken in as of {context.as_of:%Y-%m-%d %H:%M}: what is computed as of then reads the table "
-        f"as it stood on {stood:%Y-%m-%d %H:%M}, without what became known in between. "
+        f"{said} Nothing was taken in as of {context.as_of:%Y-%m-%d %H:%M}: what is computed as of then reads the "
+        f"table as it stood on {stood:%Y-%m-%d %H:%M}, without what became known in between. "
         f"Go on from {seen:%Y-%m-%d}, or begin anew (gatehouse reset)."
     )
 

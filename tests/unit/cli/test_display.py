@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -10,7 +11,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from gatehouse.cli.display import HeldProgress, TerminalProgress, echo_json, shown, table
+from gatehouse.cli.display import (
+    HeldProgress,
+    TerminalProgress,
+    activation,
+    called,
+    echo_json,
+    from_here,
+    shown,
+    table,
+)
 from gatehouse.errors import Interrupted
 
 
@@ -109,3 +119,30 @@ def test_work_beside_is_told_when_it_is_its_turn_and_begins_nothing_once_it_is_g
 
     told = [line.split("  0.")[0].rstrip() for line in out.getvalue().splitlines()]
     assert told == ["    3 rows [new]", "  + ingest"]
+
+
+def test_what_is_to_be_run_next_finds_the_same_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("", "examples/weather/"):
+        (tmp_path / folder / "conf").mkdir(parents=True)
+        (tmp_path / folder / "conf/environments.yml").touch()
+    monkeypatch.delenv("GATEHOUSE_CONF", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    assert called(tmp_path / "conf") == "gatehouse"
+    assert called(tmp_path / "examples/weather/conf") == "gatehouse --conf examples/weather/conf"
+    monkeypatch.chdir(tmp_path / "examples/weather")
+    assert called(tmp_path / "examples/weather/conf") == "gatehouse"
+    monkeypatch.chdir("/")
+    assert called(tmp_path / "conf") == f"gatehouse --conf {from_here(tmp_path / 'conf')}"
+
+
+def test_a_terminal_that_does_not_know_gatehouse_is_told_how_it_will(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.prefix", str(tmp_path / ".venv"))
+    monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
+    assert activation() == (r".venv\Scripts\activate" if os.name == "nt" else ". .venv/bin/activate")
+
+    monkeypatch.delenv("UV_RUN_RECURSION_DEPTH")
+    assert activation() == ""
