@@ -88,8 +88,9 @@ class Unable:
         self._cannot(f"comment on pull request {pull_request}", "Read the summary of the run instead.")
 
     def _cannot(self, what: str, way: str) -> NoReturn:
+        who = f"{self.title} cannot" if self.name != Unable.name else "Without a CI nothing can"
         raise PlatformError(
-            f"{self.title} cannot {what}.",
+            f"{who} {what}.",
             why="It has no interface for that, or none that the token of a run may use.",
             remedy=way,
         )

@@ -19,6 +19,7 @@ from gatehouse.gates.consent import (
     counted_decisions,
     excerpt,
     is_own,
+    objection_to,
     objection_to_answer,
     short,
 )
@@ -96,11 +97,13 @@ def judge_break_glass(
 def objection(
     record: DecisionRecord, files_digest_now: str, decision: Approval, policy: Policy, now: datetime
 ) -> str | None:
-    """Why a person's decision would not count, whatever others decide; None: it counts."""
-    counted, refused = counted_decisions(
-        _case(record, files_digest_now, [decision], policy, now, ()), decision.decision
-    )
-    return None if counted else _joined(refused)
+    """Why a person's decision would not count, whatever others decide, as a sentence about it; None: it counts."""
+    found = objection_to(_case(record, files_digest_now, [decision], policy, now, ()), decision)
+    if found is None:
+        return None
+    clause = found.removeprefix("does not count: ")
+    clause = clause if clause != found else f"it {found}"
+    return f"{clause[0].upper()}{clause[1:]}."
 
 
 def _case(

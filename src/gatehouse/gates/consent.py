@@ -121,14 +121,17 @@ def counted_decisions(case: Case, kind: Decision) -> tuple[dict[str, Approval], 
     for decision in case.decisions:
         if decision.decision is not kind:
             continue
-        objection = _unbound(case, decision) or _untimely(case, decision.at) or _unentitled(case, decision)
-        if objection is None and not decision.reason.strip():
-            objection = "gives no reason"
-        if objection is not None:
+        if (objection := objection_to(case, decision)) is not None:
             refused.append(f"{decision.approver.name}'s {objection}.")
         else:
             counted.append(decision)
     return _by_person(counted), refused
+
+
+def objection_to(case: Case, decision: Approval) -> str | None:
+    """Why the decision does not count, as what follows "Anna's"; None: it does."""
+    objection = _unbound(case, decision) or _untimely(case, decision.at) or _unentitled(case, decision)
+    return objection or (None if decision.reason.strip() else "gives no reason")
 
 
 def _by_person(decisions: Iterable[Approval]) -> dict[str, Approval]:

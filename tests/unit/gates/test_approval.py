@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gatehouse.errors import DataError
-from gatehouse.gates.approval import Answer, Approval, Decision, judge_approval, judge_break_glass
+from gatehouse.gates.approval import Answer, Approval, Decision, judge_approval, judge_break_glass, objection
 from gatehouse.gates.consent import Witness
 from gatehouse.gates.identity import Identity, Strength
 from gatehouse.gates.policy import ApprovalRule, ComplianceRule, ManualCheck, Policy, PrimaryRule, SliceRule
@@ -148,6 +148,19 @@ def test_the_identity_that_proposed_cannot_approve(who: str) -> None:
     assert reason(verdict, "approvals") == (
         f"0 of 1 approvals needed. {who}'s does not count: it comes from them, and nobody approves what they proposed."
     )
+
+
+def test_why_a_decision_would_not_count_is_a_sentence_about_it() -> None:
+    record = record_of()
+
+    def said(who: str, **differing: Any) -> str | None:
+        decision = replace(decided(record, who), **differing)
+        return objection(record, FILES, decision, policy_of(approvers=(BOB, ANNA)), LATER)
+
+    assert said(ANNA) == "It comes from them, and nobody approves what they proposed."
+    assert said(DORA) == "Only bob@example.org, anna@example.org may approve."
+    assert said(BOB, reason=" ") == "It gives no reason."
+    assert said(BOB) is None
 
 
 @pytest.mark.broken_gate(4)
