@@ -20,11 +20,13 @@ from gatehouse.cli import options
 @options.as_json
 @click.pass_obj
 def command(found: dict[str, Path | None], margin: float, env: str, as_of: str | None, as_json: bool) -> None:
-    """Reads the newest decision record; before there is one, compares the newest version with the baseline."""
+    """Reads decision records; before there is one, compares the newest version with the baseline."""
     from gatehouse.cli.display import TerminalProgress, echo_json, stdout_console, table
     from gatehouse.cli.world import open_context, place
+    from gatehouse.gates.planner import check_margin
     from gatehouse.pipelines.prospect import plan_margin
 
+    check_margin(margin)
     with open_context(place(found), env, as_of=as_of, progress=TerminalProgress()) as context:
         plan = plan_margin(context, margin)
     if as_json:

@@ -11,13 +11,14 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from gatehouse.errors import EvaluationError
+from gatehouse.errors import EvaluationError, UsageError
 from gatehouse.evaluation.comparison import Comparison
 from gatehouse.evaluation.measurement import Unmeasured
 from gatehouse.evaluation.significance import Evidence, degrees_of_freedom
 from gatehouse.gates.decision import POWER
 from gatehouse.gates.measured import NotMeasured, measured
 from gatehouse.gates.phrases import count, percent
+from gatehouse.gates.verdict import Outcome
 
 POWERS = (0.5, 0.8, 0.9, 0.95)  # columns of the table
 _STEPS = (0.5, 1.0, 1.5, 2.0, 3.0)  # margins of the table, as multiples of the one that was asked for
@@ -33,8 +34,23 @@ class PlanRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Basis:
+    """The pair whose comparison a plan rests on. `record`, its decision record's digest, is None without one."""
+
+    candidate: str
+    opponent: str
+    record: str | None = None
+    verdict: Outcome | None = None
+
+    def __str__(self) -> str:
+        """As it stands in a sentence."""
+        judged = f", {self.verdict} in decision record {self.record[:12]}" if self.record else ", compared just now"
+        return f"version {self.candidate} against {self.opponent}{judged}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What a margin costs in units of labels, from the spread of a comparison over `basis_units` units.
+    """What a margin costs in units of labels, from the spread of a comparison (`basis`) over `basis_units` units.
 
     `chance` is the power that a hold-out of the basis' size has at this margin, `detectable` the margin for which it
     would have `power`.
@@ -47,6 +63,7 @@ class Plan:
     power: float
     error_rate: float
     units: int | None
+    basis: Basis
     basis_units: int
     chance: float
     detectable: float
@@ -59,8 +76,8 @@ class Plan:
         chance, basis = percent(round(self.chance, 3)), count(self.basis_units, unit)
         return (
             f"A margin of {self.margin:g} in {self.metric} needs {needed} of labels to be decided with a chance of "
-            f"{percent(self.power)} at an error rate of {percent(self.error_rate)}. The {basis} this rests on give a "
-            f"chance of {chance}, and would do for a margin of {self.detectable:.3g}."
+            f"{percent(self.power)} at an error rate of {percent(self.error_rate)}. The {basis} this rests on "
+            f"({self.basis}) give a chance of {chance}, and would do for a margin of {self.detectable:.3g}."
         )
 
     def to_record(self) -> dict[str, Any]:
@@ -73,6 +90,7 @@ def plan(
     *,
     margin: float,
     unit: str,
+    basis: Basis,
     error_rate: float = 0.05,
 ) -> Plan:
     """The units that decide between a true difference of nothing and one of `margin`, whichever is demanded.
@@ -83,17 +101,14 @@ def plan(
         comparison: One that was made before; only its spread counts, not who won.
         margin: In the metric's unit, above 0.
         unit: The project's unit, in the singular.
+        basis: Whose comparison it is.
         error_rate: Of the test.
 
     Raises:
-        EvaluationError: The margin is not a positive number, or the comparison says nothing about the spread.
+        UsageError: The margin is not a positive number.
+        EvaluationError: The comparison says nothing about the spread.
     """
-    if not (math.isfinite(margin) and margin > 0):
-        raise EvaluationError(
-            f"A margin of {margin} cannot be planned for.",
-            why="It is how much worse still counts as not worse; without any, no number of units suffices.",
-            remedy="Give a number above 0, in the metric's own unit.",
-        )
+    check_margin(margin)
     spread = spread_of(comparison)
 
     def units(distance: float, chance: float) -> int | None:
@@ -107,6 +122,7 @@ def plan(
         power=POWER,
         error_rate=error_rate,
         units=units(margin, POWER),
+        basis=basis,
         basis_units=spread.units,
         chance=spread.power(0.0, margin=margin, error_rate=error_rate),
         detectable=spread.detectable(power=POWER, error_rate=error_rate),
@@ -116,6 +132,16 @@ def plan(
             for chance in POWERS
         ),
     )
+
+
+def check_margin(margin: float) -> None:
+    """UsageError unless it is a positive number."""
+    if not (math.isfinite(margin) and margin > 0):
+        raise UsageError(
+            f"A margin of {margin} cannot be planned for.",
+            why="It is how much worse still counts as not worse; without any, no number of units suffices.",
+            remedy="Give a number above 0, in the metric's own unit.",
+        )
 
 
 def spread_of(comparison: Comparison | Unmeasured) -> Evidence:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from gatehouse.errors import ConfigurationError, DataError, StateError, StorageError
 from gatehouse.evaluation.comparison import Comparison
+from gatehouse.evaluation.measurement import Unmeasured
 from gatehouse.gates.evidence import ALL, ChallengeEvidence
 from gatehouse.gates.looks import error_rate_at
-from gatehouse.gates.planner import Plan, plan
+from gatehouse.gates.planner import Basis, Plan, plan
 from gatehouse.gates.policy import Policy
 from gatehouse.gates.promotion import CHAMPION
 from gatehouse.gates.reachability import Prospect, refuse_unreachable
@@ -22,6 +23,9 @@ from gatehouse.pipelines.decisions import find
 
 if TYPE_CHECKING:
     from gatehouse.lakehouse.registry import Version
+
+_Held = tuple[DecisionRecord, ChallengeEvidence]
+_Compared = Comparison | Unmeasured
 
 
 def refuse_undecidable(context: Context, evidence: ChallengeEvidence, policy: Policy) -> None:
@@ -38,7 +42,7 @@ def refuse_undecidable(context: Context, evidence: ChallengeEvidence, policy: Po
         units=evidence.hold_out.units,
         primary_metric=evidence.primary_metric,
         required_slices=evidence.required_slices,
-        earlier=tuple(_held(context)),
+        earlier=tuple(evidence for _, evidence in _held(context)),
         effect=_effect(context, evidence),
         looks_before=evidence.hold_out.looks_before,
     )
@@ -64,17 +68,24 @@ def _effect(context: Context, evidence: ChallengeEvidence) -> float | None:
 
 
 def plan_margin(context: Context, margin: float) -> Plan:
-    """How many units of labels a margin needs, from the newest comparison on record.
+    """How many units of labels a margin needs, from the newest comparison that ended in PROMOTE, else the newest.
 
-    Before there is one, the champion, or else the newest version, is compared with the baseline.
+    Contenders that were held, as broken ones are, may differ by more than those a margin is for. Before there is a
+    comparison on record, the champion, or else the newest version, is compared with the baseline.
 
     Raises:
         StateError: There is no version yet.
     """
-    for evidence in _held(context):
-        for comparison in evidence.found(context.project.primary_metric.name, ALL):
-            rate = error_rate_at(context.policy, 0)
-            return plan(comparison, margin=margin, unit=context.project.unit.name, error_rate=rate)
+    metric, rate = context.project.primary_metric.name, error_rate_at(context.policy, 0)
+    if (known := _best(_held(context), metric)) is not None:
+        record, evidence, comparison = known
+        basis = Basis(
+            candidate=record.candidate.version,
+            opponent=evidence.opponent.name,
+            record=record.digest(),
+            verdict=record.verdict,
+        )
+        return plan(comparison, margin=margin, unit=context.project.unit.name, basis=basis, error_rate=rate)
     champion = context.registry.by_alias(context.model, CHAMPION)
     newest = champion or next(iter(context.registry.versions(context.model)), None)
     if newest is None:
@@ -84,18 +95,29 @@ def plan_margin(context: Context, margin: float) -> Plan:
             remedy=f"gatehouse run training --env {context.name} --as-of DATE   trains one to plan with.",
         )
     with context.progress.step(f"compare version {newest.version} with the baseline"):
-        found = challenge(context, newest, None, context.policy).evidence.found(
-            context.project.primary_metric.name, ALL
-        )
-    return plan(found[0], margin=margin, unit=context.project.unit.name, error_rate=error_rate_at(context.policy, 0))
+        found = challenge(context, newest, None, context.policy).evidence
+    basis = Basis(candidate=newest.version, opponent=found.opponent.name)
+    comparison = found.found(metric, ALL)[0]
+    return plan(comparison, margin=margin, unit=context.project.unit.name, basis=basis, error_rate=rate)
 
 
-def _held(context: Context) -> Iterator[ChallengeEvidence]:
-    """The evidence of every version that met a champion or the baseline, newest first."""
+def _best(held: Iterator[_Held], metric: str) -> tuple[DecisionRecord, ChallengeEvidence, _Compared] | None:
+    """The newest challenge that ended in PROMOTE, else the newest, with its comparison; None: there is none."""
+    newest = None
+    for record, evidence in held:
+        for comparison in evidence.found(metric, ALL):
+            if record.verdict is Outcome.PROMOTE:
+                return record, evidence, comparison
+            newest = newest or (record, evidence, comparison)
+    return newest
+
+
+def _held(context: Context) -> Iterator[_Held]:
+    """The record and evidence of every version that met a champion or the baseline, newest first."""
     for version in context.registry.versions(context.model):
         record = _record(context, version)
         if record and record.challenge is not None and record.opponent and record.opponent.kind != "threshold":
-            yield ChallengeEvidence.from_record(record.challenge)
+            yield record, ChallengeEvidence.from_record(record.challenge)
 
 
 def _record(context: Context, version: Version) -> DecisionRecord | None:

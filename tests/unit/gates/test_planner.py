@@ -1,16 +1,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
-from gatehouse.errors import EvaluationError
+from gatehouse.errors import EvaluationError, UsageError
 from gatehouse.evaluation.comparison import Comparison
 from gatehouse.evaluation.measurement import Unmeasured
 from gatehouse.evaluation.significance import Evidence, evidence
-from gatehouse.gates.planner import POWERS, at_units, plan
+from gatehouse.gates.planner import POWERS, Basis, Plan, at_units
+from gatehouse.gates.planner import plan as plan_of
+from gatehouse.gates.verdict import Outcome
+
+PAIR = Basis(candidate="7", opponent="champion version 3", record="0123456789abcdef", verdict=Outcome.PROMOTE)
+plan: Callable[..., Plan] = partial(plan_of, basis=PAIR)
 
 
 def compared(error: float, *, units: int = 28, seed: int = 1) -> Comparison:
@@ -78,8 +85,8 @@ def test_the_sentence_tells_what_is_needed_and_what_it_rests_on() -> None:
     chance = f"{100 * round(found.chance, 3):.4g} %"
     assert found.sentence() == (
         f"A margin of 0.01 in log_loss needs {found.units} days of labels to be decided with a chance of 80 % at an "
-        f"error rate of 5 %. The 28 days this rests on give a chance of {chance}, and would do for a margin of "
-        f"{found.detectable:.3g}."
+        f"error rate of 5 %. The 28 days this rests on (version 7 against champion version 3, PROMOTE in decision "
+        f"record 0123456789ab) give a chance of {chance}, and would do for a margin of {found.detectable:.3g}."
     )
     endless = plan(compared(5.0), margin=0.001, unit="week").sentence()
     assert endless.startswith("A margin of 0.001 in log_loss needs more than 100,000 weeks of labels")
@@ -89,12 +96,18 @@ def test_a_plan_is_a_record() -> None:
     found = plan(compared(0.004), margin=0.01, unit="day")
     record = json.loads(json.dumps(found.to_record()))
     assert record["units"] == found.units
+    assert record["basis"] == {
+        "candidate": "7",
+        "opponent": "champion version 3",
+        "record": "0123456789abcdef",
+        "verdict": "PROMOTE",
+    }
     assert record["table"][0] == {"margin": 0.005, "power": 0.5, "units": found.table[0].units}
 
 
 @pytest.mark.parametrize("margin", [0.0, -0.01, float("nan"), float("inf")])
 def test_a_margin_that_is_none_is_refused(margin: float) -> None:
-    with pytest.raises(EvaluationError, match="margin"):
+    with pytest.raises(UsageError, match="margin"):
         plan(compared(0.004), margin=margin, unit="day")
 
 
