@@ -301,6 +301,12 @@ def find_conf(start: Path) -> Path:
 
 def load(conf: Path) -> Settings:
     """Read and check every file of a configuration folder."""
+    if not conf.is_dir():
+        raise ConfigurationError(
+            f"There is no folder {conf}.",
+            why="--conf (or GATEHOUSE_CONF) names the folder whose environments.yml says which environments there are.",
+            remedy="Name a folder that is there; inside a checkout leave it out: conf/ is found by itself.",
+        )
     read: dict[str, Any] = {stem: read_file(conf / f"{stem}.yml", model) for stem, model in FILES.items()}
     return Settings(root=conf.parent, conf=conf, **read)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gatehouse.ci.checkout import head, people_of
 from gatehouse.ci.preflight import Line, State, ok
+from gatehouse.ci.remote import origin_command
 from gatehouse.git import answer
 
 APPROVAL = "-approval"
@@ -55,8 +56,8 @@ def checkout_lines(folder: Path, *, known: bool) -> Iterator[Line]:
     else:
         yield ok("checkout", "It is what its last commit says.")
     if not known:
-        reason = "Its remote `origin` is neither on GitHub nor on Azure DevOps: settings there cannot be looked at."
-        yield Line(about="provider", state=State.UNKNOWN, reason=reason, remedy="git remote add origin ADDRESS")
+        reason = "It has no remote `origin` on GitHub or Azure DevOps: settings there cannot be looked at."
+        yield Line(about="provider", state=State.UNKNOWN, reason=reason, remedy=origin_command(folder))
 
 
 def tool_lines(which: Callable[[str], str | None], *, real: bool) -> Iterator[Line]:

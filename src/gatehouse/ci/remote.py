@@ -53,6 +53,12 @@ def remote_of(environ: Mapping[str, str], folder: Path, *, wait: float = 1.0) ->
     return None
 
 
+def origin_command(folder: Path) -> str:
+    """The command by which `origin` becomes another, or the first."""
+    verb = "set-url" if answer(folder, "remote", "get-url", "origin") else "add"
+    return f"git remote {verb} origin ADDRESS"
+
+
 def _github(environ: Mapping[str, str], repository: str, wait: float) -> Remote:
     token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN") or ""
     headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}

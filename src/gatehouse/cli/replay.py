@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gatehouse.cli import options
-from gatehouse.errors import DataError, StorageError
+from gatehouse.errors import DataError, StorageError, UsageError
 
 
 @click.command(
@@ -27,6 +27,12 @@ def command(record: Path, digest: str | None, as_json: bool) -> None:
 
     try:
         content = DecisionRecord.from_json(record.read_bytes())
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"There is no file {record}.",
+            why="A verdict is computed again from the record that holds its evidence.",
+            remedy="gatehouse replay .lakehouse/report/decisions/CATALOG.SCHEMA/version-N.json",
+        ) from error
     except OSError as error:
         raise StorageError(
             f"{record} cannot be read: {error.strerror or error}.", remedy="Name the JSON file of a decision record."

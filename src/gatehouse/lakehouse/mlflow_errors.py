@@ -86,7 +86,7 @@ def translated(error: Exception, doing: str) -> GatehouseError:
         )
     if code in {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"} and not said.startswith("API request to"):
         return VersionNotFound(
-            f"Not found while {doing}: {said}",
+            f"MLflow answered while {doing}: {said}",
             why="What does not exist can be neither judged nor promoted.",
             remedy="gatehouse status shows which versions there are.",
         )

@@ -160,8 +160,8 @@ def _start_databricks() -> SparkSession:
         from databricks.connect import DatabricksSession  # type: ignore[import-untyped, unused-ignore]
     except ImportError as error:
         raise PlatformError(
-            "databricks-connect is not installed, and this environment lives on Databricks.",
-            why="Its tables are in Unity Catalog, which the embedded engine does not reach.",
+            "databricks-connect is not installed, and tables of a Databricks workspace are asked for.",
+            why="They are in Unity Catalog, which the embedded engine does not reach.",
             remedy="uv sync --no-group sail --group databricks    (it needs Python 3.12)",
         ) from error
     builder = DatabricksSession.builder

@@ -398,8 +398,10 @@ def test_a_folder_without_git_and_a_shallow_checkout_are_problems(tmp_path: Path
     assert [line.remedy for line in checkout_lines(shallow, known=False)] == [
         "git fetch --unshallow",
         "",
-        "git remote add origin ADDRESS",
+        "git remote set-url origin ADDRESS",
     ]
+    subprocess.run(["git", "-C", str(shallow), "remote", "remove", "origin"], check=True)
+    assert [line.remedy for line in checkout_lines(shallow, known=False)][-1] == "git remote add origin ADDRESS"
 
 
 def test_a_tool_that_is_missing_is_a_problem_where_it_is_needed() -> None:

@@ -6,14 +6,20 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
 from gatehouse import __version__
 from gatehouse.cli import VERBS, main
+from gatehouse.errors import PlatformError
+from gatehouse.lakehouse import session
+from gatehouse.lakehouse.mlflow_errors import translated
 from gatehouse.settings import FILES, load
 
 ROOT = Path(__file__).parents[3]
@@ -143,7 +149,11 @@ def test_a_command_line_that_does_not_parse_ends_with_2(gatehouse: Gatehouse, ar
         ("schema options.json", 2, "There is no configuration file 'options.json'."),
         ("ui", 5, "There are no runs yet: "),
         ("demo --picture demo.png", 2, "--picture 'demo.png' does not end in .svg."),
-        ("--conf nowhere status", 3, "nowhere/environments.yml is missing."),
+        ("--conf nowhere status", 3, "nowhere.\nWhy it matters: --conf (or GATEHOUSE_CONF) names the folder"),
+        ("replay nofile.json", 2, "There is no file nofile.json."),
+        ("plan --margin 0", 2, "A margin of 0.0 cannot be planned for."),
+        ("plan --margin -0.01", 2, "A margin of -0.01 cannot be planned for."),
+        ("plan --margin nan", 2, "A margin of nan cannot be planned for."),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_the_code_of_its_class(
@@ -156,6 +166,44 @@ def test_what_cannot_be_done_is_refused_with_the_code_of_its_class(
     assert said in ended.err
     assert "\nNext: " in ended.err
     assert not Path(".lakehouse").exists()
+
+
+def test_a_record_that_cannot_be_read_ends_with_8(gatehouse: Gatehouse) -> None:
+    Path("loop.json").symlink_to("loop.json")
+
+    ended = gatehouse("replay", "loop.json")
+
+    assert ended.code == 8
+    assert "loop.json cannot be read: " in ended.err
+
+
+def test_a_version_that_is_not_there_leads_to_the_status_of_its_environment(
+    gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def without_version(*_: object) -> Iterator[None]:
+        raise translated(MlflowException("Model Version (version=2) not found", RESOURCE_DOES_NOT_EXIST), "reading it")
+        yield
+
+    monkeypatch.setattr("gatehouse.cli.world.open_world", without_version)
+
+    for verb in ("why", "promote"):
+        ended = gatehouse(verb, "2", "--env", "dev")
+
+        assert ended.code == 5
+        assert "Error: MLflow answered while reading it: Model Version (version=2) not found" in ended.err
+        assert "Next: gatehouse status --env dev shows which versions there are." in ended.err
+
+
+def test_without_the_engine_of_a_workspace_nobody_is_told_that_a_local_environment_lives_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "databricks.connect", None)
+    for variable in ("DATABRICKS_RUNTIME_VERSION", "SPARK_REMOTE"):
+        monkeypatch.delenv(variable, raising=False)
+
+    with pytest.raises(PlatformError, match="not installed, and tables of a Databricks workspace are asked for"):
+        session._start_databricks()
 
 
 def test_outside_a_checkout_a_command_says_what_it_looked_for(gatehouse: Gatehouse) -> None:
