@@ -74,7 +74,8 @@ def command(
             click.confirm(f"Do these {len(work)} things, and what becomes possible through them?", abort=True, err=True)
         changes = session.apply(parts, TerminalProgress())
         steps = session.plan(parts) if changes else steps
-    _end(steps, changes, as_json=as_json, planned=only_plan or by_hand)
+    why = () if steps else session.why_nothing(parts)
+    _end(steps, changes, why, as_json=as_json, planned=only_plan or by_hand)
 
 
 def _session(found: dict[str, Path | None]) -> Session:
@@ -154,7 +155,7 @@ def _show(steps: Sequence[Step], *, by_hand: bool) -> None:
                 console.print(Text(f"           {step.resource.by_hand}", style="cyan"), soft_wrap=True)
 
 
-def _end(steps: Sequence[Step], changes: int, *, as_json: bool, planned: bool) -> None:
+def _end(steps: Sequence[Step], changes: int, why: Sequence[str], *, as_json: bool, planned: bool) -> None:
     from gatehouse.cli.display import echo_json
     from gatehouse.errors import StateError
     from gatehouse.setup.resources import Action
@@ -162,10 +163,12 @@ def _end(steps: Sequence[Step], changes: int, *, as_json: bool, planned: bool) -
 
     counts = {action.value: sum(step.action is action for step in steps) for action in Action}
     if as_json:
-        echo_json({"changes": changes, "counts": counts, "steps": [_plain(step) for step in steps]})
+        echo_json({"changes": changes, "counts": counts, "steps": [_plain(step) for step in steps], "why": why})
     else:
         said = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
         click.echo(f"\n{'Plan' if planned else f'Done: {changes}. Now'}: {said or 'nothing'}.")
+        for reason in why:
+            click.echo(reason)
         if not planned and (counts["wait"] or counts["unknown"]):
             click.echo("What waits or is unknown, as commands: gatehouse setup --by-hand")
     if refused := refusals(steps):

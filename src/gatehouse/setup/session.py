@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from gatehouse.ci.preflight_local import SMOKE, WITH_A_WORKSPACE, named_environments
-from gatehouse.ci.remote import Remote
+from gatehouse.ci.remote import Remote, origin_command
 from gatehouse.errors import AccessDenied, PlatformError
 from gatehouse.settings import EnvironmentsFile
 from gatehouse.setup import roles
@@ -62,6 +62,27 @@ class Session:
     def wanted(self) -> tuple[Resource, ...]:
         """What should be there, as far as it can be known now."""
         return desired(self.environments, self.answers, self._known())
+
+    def why_nothing(self, parts: Iterable[Part]) -> tuple[str, ...]:
+        """Why nothing is wanted of these parts, each with what to do first. Nothing is asked."""
+        chosen, provider = set(parts), self._provider()
+        found: list[str] = []
+        if chosen - {Part.REPOSITORY} and not roles.principals(self.project, self.environments):
+            found.append(
+                "Account and metastore: no environment in conf/environments.yml has `platform: databricks`. Give it to "
+                "those that shall live in a workspace, and say in conf/setup.yml which (gatehouse schema setup)."
+            )
+        if Part.REPOSITORY in chosen and provider is None:
+            found.append(
+                "Repository: the git remote `origin` is not on GitHub or Azure DevOps, and conf/setup.yml has no "
+                f"`source`. First: {origin_command(self.root)}"
+            )
+        elif Part.REPOSITORY in chosen and provider is not None:
+            found.append(
+                f"Repository: no workflow in {_FILES[provider]}/ names an environment of the CI. Write one that does: "
+                "docs/ci.md."
+            )
+        return tuple(found)
 
     @cached_property
     def sides(self) -> dict[Part, Side]:
@@ -130,7 +151,7 @@ class Session:
             robots[who] = (*robots.get(who, ()), name)
         if self.remote is None or self.remote.kind != self._provider():
             reason = "a git remote on GitHub or Azure DevOps, whose tokens are to be trusted"
-            return dict.fromkeys(robots, Unseen(reason, "git remote add origin ADDRESS"))
+            return dict.fromkeys(robots, Unseen(reason, origin_command(self.root)))
         if self.remote.organisation is None:
             return github_subjects(self.remote.api, self.remote.repository, robots)
         named = self.answers.pipelines

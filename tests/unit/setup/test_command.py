@@ -143,6 +143,31 @@ def test_what_is_somebody_elses_ends_with_5(town: Town, setup: Setup) -> None:
     assert "are not setup's to settle" in err
 
 
+@pytest.mark.parametrize("option", ["--plan", "--by-hand"])
+def test_where_nothing_is_wanted_it_says_why_and_what_comes_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("GITHUB_", "SYSTEM_", "GATEHOUSE_"))]:
+        monkeypatch.delenv(name)
+    conf = Path(shutil.copytree(ROOT / "conf", tmp_path / "conf"))
+
+    def setup(*options: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(["--conf", str(conf), "setup", option, *options])
+        assert ended.value.code == 0
+        return capsys.readouterr().out
+
+    out = setup()
+    assert "Plan: nothing." in out
+    assert "no environment in conf/environments.yml has `platform: databricks`. Give it to" in out
+    assert "`origin` is not on GitHub or Azure DevOps, and conf/setup.yml has no `source`. First: git remote add" in out
+    assert len(json.loads(setup("--json"))["why"]) == 2
+    assert "Repository" not in setup("--part", "account")
+
+    (conf / "setup.yml").write_text("source: github\n")
+    assert "Repository: no workflow in .github/workflows/ names an environment" in setup()
+
+
 def test_the_shipped_configuration_asks_for_nothing_of_databricks(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], town: Town
 ) -> None:
