@@ -33,6 +33,7 @@ NEEDED_BY_COPIER = (
     "src/gatehouse/__init__.py",
     "src/gatehouse/errors.py",
     "src/gatehouse/fork/",
+    "src/gatehouse/git.py",
     "tests/unit/examples/",
     "uv.lock",
     "{{ _copier_conf",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.unit.databricks.loopback import Loopback
 
 from gatehouse.ci.job import NOTES, InJob
@@ -96,10 +97,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Loopback, l
     """A checkout whose production lives in the workspace, and Alice before it."""
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
     file = tmp_path / "conf" / "environments.yml"
-    old = "    catalog: prod\n"
-    text = file.read_text(encoding="utf-8")
-    assert text.count(old) == 1
-    file.write_text(text.replace(old, f"{old}    platform: databricks\n"), encoding="utf-8")
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    content["environments"]["prod"]["platform"] = "databricks"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     server.on("GET", ME, lambda _: ALICE)
     return tmp_path

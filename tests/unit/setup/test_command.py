@@ -29,8 +29,8 @@ def conf(town: Town) -> Path:
     """This repository's configuration, on Databricks."""
     folder = Path(shutil.copytree(ROOT / "conf", town.root / "conf"))
     file = yaml.safe_load((folder / "environments.yml").read_text())
-    for environment in file["environments"].values():
-        environment["platform"] = "databricks"
+    for name, environment in file["environments"].items():
+        environment |= {"platform": "databricks", "catalog": name}
     (folder / "environments.yml").write_text(yaml.safe_dump(file))
     place = [{"host": town.workspace.url, "id": 42}]
     answers = {
@@ -177,4 +177,4 @@ def test_the_shipped_configuration_asks_for_nothing_of_databricks(
         main(["--conf", str(ROOT / "conf"), "setup", "--plan", "--json"])
 
     assert ended.value.code == 0
-    assert {step["part"] for step in json.loads(capsys.readouterr().out)["steps"]} == {"repository"}
+    assert {step["part"] for step in json.loads(capsys.readouterr().out)["steps"]} <= {"repository"}
