@@ -41,6 +41,9 @@ def git(
 
 
 def answer(folder: Path, *arguments: str) -> str:
-    """What it printed, without the space around it; empty where it says no, or nothing within half a minute."""
-    done = git(folder, *arguments, timeout=30)
+    """What it printed, without the space around it; empty where it says no, or nothing within half a minute.
+
+    What is no text has U+FFFD in its place: an author whose name is not UTF-8 is an author all the same.
+    """
+    done = git(folder, *arguments, timeout=30, errors="replace")
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -310,6 +310,26 @@ def test_where_git_does_not_know_the_champions_commit_whoever_changed_what_train
     assert found == ("bob <bob@example.org>", "eve <eve@example.org>")
 
 
+def test_a_name_that_is_no_text_hides_no_author(use_case: Path, git: Callable[..., str]) -> None:
+    git("add", ".")
+    git("commit", "--quiet", "--message", "First")
+    raw = subprocess.run(
+        ["git", "cat-file", "commit", "HEAD"], cwd=use_case.parent, capture_output=True, check=True
+    ).stdout
+    author = next(line for line in raw.splitlines() if line.startswith(b"author "))
+    forged = raw.replace(author, b"author Mal\xff <mal@example.org> 1372636800 +0000")
+    made = subprocess.run(
+        ["git", "hash-object", "-t", "commit", "-w", "--stdin"],
+        cwd=use_case.parent,
+        input=forged,
+        capture_output=True,
+        check=True,
+    )
+    commit = made.stdout.decode().strip()
+
+    assert authors(use_case.name, use_case.parent, commit=commit, since=None) == ("Mal\ufffd <mal@example.org>",)
+
+
 def test_a_deployment_that_does_not_say_who_wrote_its_code_is_an_error(use_case: Path) -> None:
     (use_case.parent / CODE_FILE).write_text('{"commit": "4f2a"}')
 

@@ -223,16 +223,14 @@ class Story:
         if activate := activation():
             self._console.print(f"  [bold]{activate:<32}[/bold]once in this terminal; then:")
         for command, what in (
-            ("gatehouse status", "tables, versions and aliases of production"),
-            ("gatehouse why 2", "why a version was, or was not, promoted"),
-            ("gatehouse audit show", "who decided and did what"),
-            ("gatehouse features", "what the model sees, and how fresh it is"),
-            ("gatehouse lineage predictions", "from raw data to predictions"),
-            ("gatehouse ui", "runs and models, in MLflow's own pages"),
+            ("status", "tables, versions and aliases of production"),
+            ("why 2", "why a version was, or was not, promoted"),
+            ("audit show", "who decided and did what"),
+            ("features", "what the model sees, and how fresh it is"),
+            ("lineage predictions", "from raw data to predictions"),
+            ("ui", "runs and models, in MLflow's own pages"),
         ):
-            self._console.print(
-                f"  [bold]{command.replace('gatehouse', gatehouse, 1):<32}[/bold]{what}", soft_wrap=True
-            )
+            self._console.print(f"  [bold]{f'{gatehouse} {command}':<32}[/bold]{what}", soft_wrap=True)
         shown = from_here(report)
         self._console.print(f"  [bold]{'report':<32}[/bold]{shown}")
         memory = peak_memory()

@@ -44,7 +44,7 @@ REFERENCE = "reference.json"
 """Artefact of the training run: the distributions that monitoring compares with."""
 
 _ASKED_TWICE = 200
-"""Rows on which the stored model is compared with the fitted one."""
+"""Rows, at most, on which the stored model is compared with the fitted one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -270,7 +270,7 @@ def _save(context: Context, model: FittedModel, features: pd.DataFrame) -> str:
         input_example=example,
         requirements=_requirements(context),
     )
-    rows = features.iloc[:: max(1, len(features) // _ASKED_TWICE)]
+    rows = features.iloc[:: max(1, -(-len(features) // _ASKED_TWICE))]
     demand_the_same(model_files.load(stored, f"The model in {stored}"), model, rows, context.project.task)
     return stored
 
