@@ -18,12 +18,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from gatehouse.errors import ConfigurationError, PlatformError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from pyspark.sql.connect.client import DefaultChannelBuilder
 
 FOLDERS_CATALOG = "gatehouse_folders"
 """Catalog of Sail in which the table port attaches folders; people see views over it in the catalogs of their own."""
@@ -105,6 +106,18 @@ def close_session(spark: SparkSession) -> None:
                 opened.spark.stop()  # before the server: a server stopped under an open session never returns
             if opened.server is not None:
                 opened.server.stop()
+
+
+def sail_channel(port: int) -> DefaultChannelBuilder:
+    """The way to the Sail that listens on this port of the machine; answers are asked for as they are.
+
+    Sail packs what it may (gzip), and one answer in some ten thousand reaches the client still packed: "Wire format was
+    corrupt". Packing and unpacking also take longer than all else on the way of a large result.
+    """
+    from pyspark.sql.connect.client import DefaultChannelBuilder
+
+    only_identity = ("grpc.compression_enabled_algorithms_bitset", 1)
+    return DefaultChannelBuilder(f"sc://127.0.0.1:{port}", channelOptions=[only_identity])
 
 
 @contextmanager
@@ -216,13 +229,13 @@ def _start_sail(catalogs: Sequence[str]) -> tuple[SparkSession, Any]:
     os.environ.setdefault("SAIL_EXECUTION__BATCH_SIZE", "65536")  # a model scores large batches faster
     os.environ.setdefault("RUST_LOG", "off")
     from pysail.spark import SparkConnectServer
-    from pyspark.sql import SparkSession
+    from pyspark.sql.connect.session import SparkSession as Connected
 
     with _without_workspace_settings():
         server = SparkConnectServer("127.0.0.1", 0)
         server.start()
         _, port = server.listening_address
-        spark = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+        spark = cast("SparkSession", Connected.builder.channelBuilder(sail_channel(port)).create())
         # Sail would put a table without a location under the current folder, whatever catalog it was named in.
         spark.conf.set("spark.sql.warehouse.dir", _NO_WAREHOUSE)
         # Otherwise pyspark looks for IPython at every call, which took a sixth of a pipeline's time.

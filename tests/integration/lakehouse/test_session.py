@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from pyspark.sql.connect.client import DefaultChannelBuilder, SparkConnectClient
 
 from gatehouse.errors import ConfigurationError, PlatformError
 from gatehouse.lakehouse.jvm import start_jvm
@@ -22,10 +26,41 @@ from gatehouse.lakehouse.session import (
     installed_engine,
     interruptible,
     open_session,
+    sail_channel,
 )
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+GZIP = b"\x1f\x8b\x08"
+
+
+def as_pyspark_asks(port: int) -> DefaultChannelBuilder:
+    return DefaultChannelBuilder(f"sc://127.0.0.1:{port}")
+
+
+@contextmanager
+def listening_in(target: int) -> Iterator[tuple[int, bytearray]]:
+    """A port that leads to another, and what came back over it."""
+    answers = bytearray()
+
+    def pass_on(source: socket.socket, sink: socket.socket, heard: bytearray) -> None:
+        with suppress(OSError):
+            while chunk := source.recv(65536):
+                heard += chunk
+                sink.sendall(chunk)
+            sink.shutdown(socket.SHUT_WR)
+
+    def relay(listener: socket.socket) -> None:
+        with listener.accept()[0] as near, socket.create_connection(("127.0.0.1", target)) as far:
+            there = threading.Thread(target=pass_on, args=(near, far, bytearray()), daemon=True)
+            there.start()
+            pass_on(far, near, answers)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=relay, args=(listener,), daemon=True).start()
+        yield listener.getsockname()[1], answers
 
 
 def test_opened_again_a_session_is_the_same_one_until_the_last_has_closed_it(
@@ -60,6 +95,18 @@ def test_moments_are_utc_for_sql_for_the_process_and_for_pandas(spark: SparkSess
 @pytest.mark.engine("sail")
 def test_a_batch_is_large_enough_for_a_model_to_score_it_fast(spark: SparkSession) -> None:
     assert os.environ["SAIL_EXECUTION__BATCH_SIZE"] == "65536"
+
+
+@pytest.mark.engine("sail")
+@pytest.mark.parametrize(("asked", "packed"), [(sail_channel, False), (as_pyspark_asks, True)])
+def test_answers_come_as_they_are(
+    spark: SparkSession, asked: Callable[[int], DefaultChannelBuilder], *, packed: bool
+) -> None:
+    sail = cast("Any", spark).client._builder.url.port
+    # Closed in any case: Sail does not stop under an open one.
+    with listening_in(sail) as (port, answers), closing(SparkConnectClient(asked(port))) as client:
+        client.get_configs("spark.sql.session.timeZone")
+    assert (GZIP in answers) is packed
 
 
 ALONE = """
