@@ -57,6 +57,7 @@ class MlflowRegistry:
         self._uris = (tracking_uri, registry_uri)
         self._root = root
         self._writable = frozenset(writable)
+        self._addresses: dict[tuple[str, str, str], str] = {}
         self._fetched: dict[tuple[str, str], tempfile.TemporaryDirectory[str]] = {}
         with told(f"opening the registry {registry_uri}"):
             self._client = import_mlflow().MlflowClient(tracking_uri=tracking_uri, registry_uri=registry_uri)
@@ -250,7 +251,11 @@ class MlflowRegistry:
         if self._uris[1].startswith("databricks"):
             # The storage behind Unity Catalog opens only with credentials that MLflow gets for this form of address.
             return f"models:/{model}/{version}"
-        return str(self._client.get_model_version_download_uri(model, version))
+        # Asking costs MLflow a listing of all versions. A deleted model's number can come again, not with its source.
+        key = (model, version, self._client.get_model_version(model, version).source)
+        if key not in self._addresses:
+            self._addresses[key] = str(self._client.get_model_version_download_uri(model, version))
+        return self._addresses[key]
 
     def _fetch(self, model: str, version: str, address: str) -> Path:
         """Download once per process: a version never changes, but a deleted model's number can come again."""

@@ -88,6 +88,7 @@ class Tracking:
     experiment: str
     experiment_id: str
     client: Any = field(repr=False, compare=False)
+    _opened: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def connect(
@@ -124,20 +125,17 @@ class Tracking:
         )
 
     @contextmanager
-    def run(self, name: str, *, tags: Mapping[str, str], parent: Run | None = None) -> Iterator[Run]:
+    def run(self, name: str, *, tags: Mapping[str, str]) -> Iterator[Run]:
         """An open run, and MLflow's active one inside, so that `FittedModel.save` logs to it.
 
         It ends FINISHED, by an exception FAILED, by Ctrl-C KILLED, and with it whatever runs the body left open.
         """
         mlflow = import_mlflow()
-        from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
-
-        all_tags = {**tags, **({MLFLOW_PARENT_RUN_ID: parent.run_id} if parent else {})}
         with pointed_at(self.tracking_uri, self.registry_uri):
             outer = mlflow.active_run()
             with told(f"starting the run {name}"):
                 # Made by the client and then resumed: MLFLOW_RUN_ID, which `mlflow run` sets, names a run elsewhere.
-                run_id = self.client.create_run(self.experiment_id, run_name=name, tags=all_tags).info.run_id
+                run_id = self.client.create_run(self.experiment_id, run_name=name, tags=dict(tags)).info.run_id
                 mlflow.start_run(run_id=run_id, nested=True)
             try:
                 yield Run(run_id=run_id, name=name, _client=self.client)
@@ -150,6 +148,22 @@ class Tracking:
                 raise
             self._end(run_id, outer, "FINISHED")
 
+    def log_trial(self, parent: Run, name: str, *, params: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """A finished run below another one: options that were tried, and what they reached. No model can be in it."""
+        from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+        tags = {MLFLOW_PARENT_RUN_ID: parent.run_id}
+        with told(f"starting the run {name}"):
+            run_id = self.client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id
+        trial, status = Run(run_id=run_id, name=name, _client=self.client), "FAILED"
+        try:
+            trial.log_params(params)
+            trial.log_metrics(metrics)
+            status = "FINISHED"
+        finally:
+            with told(f"ending the run {name}"):
+                self.client.set_terminated(run_id, status)
+
     def read_dict(self, run_id: str, path: str) -> dict[str, Any] | None:
         """A JSON artefact of a run; None if the run has none of that name."""
         text = self.read_text(run_id, path)
@@ -158,10 +172,11 @@ class Tracking:
     def read_text(self, run_id: str, path: str) -> str | None:
         """A text artefact of a run; None if the run has none of that name."""
         with told(f"reading {path} of the run {run_id}"):
-            if path not in {a.path for a in self.client.list_artifacts(run_id, path.rpartition("/")[0] or None)}:
+            files = self._files(run_id)
+            if path not in {a.path for a in files.list_artifacts(path.rpartition("/")[0] or None)}:
                 return None
             with tempfile.TemporaryDirectory() as folder:
-                return Path(self.client.download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
+                return Path(files.download_artifacts(path, folder)).read_text(encoding="utf-8")
 
     def read_metrics(self, run_id: str) -> dict[str, float]:
         """The last value of each metric of a run."""
@@ -184,6 +199,18 @@ class Tracking:
     def registry(self, *, writable: Collection[Schema]) -> MlflowRegistry:
         """The model registry, with the right to change the models of these schemas."""
         return MlflowRegistry(self.tracking_uri, self.registry_uri, root=self.root, writable=writable)
+
+    def _files(self, run_id: str) -> Any:
+        """Where a run's artefacts are, which never changes; by its number MLflow would look it up six times a file."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+        from mlflow.utils.uri import add_databricks_profile_info_to_artifact_uri as as_seen_from
+
+        if run_id not in self._opened:
+            address = as_seen_from(  # type: ignore[no-untyped-call]
+                self.client.get_run(run_id).info.artifact_uri, self.tracking_uri
+            )
+            self._opened[run_id] = get_artifact_repository(address, tracking_uri=self.tracking_uri)
+        return self._opened[run_id]
 
     def _end(self, run_id: str, outer: Any, status: str) -> None:
         mlflow = import_mlflow()

@@ -214,9 +214,8 @@ def _choose(context: Context, fit_on: pd.DataFrame, stretch: Windows, run: Run) 
         )
 
     def log(number: int, tried: Tried) -> None:
-        with context.tracking.run(f"options {number + 1}", tags={}, parent=run) as nested:
-            nested.log_params(dict(tried.options))
-            nested.log_metrics({f"validation_{project.primary_metric.name}": tried.score})
+        score = {f"validation_{project.primary_metric.name}": tried.score}
+        context.tracking.log_trial(run, f"options {number + 1}", params=tried.options, metrics=score)
 
     if not context.environment.search:
         with context.progress.step(f"choose among {len(reviewed)} reviewed options"):

@@ -100,19 +100,17 @@ def test_a_parameter_that_is_too_long_or_changes_is_refused(tracking: Tracking) 
     assert ended(tracking, run).data.params == {"columns": "x" * 6000}
 
 
-def test_a_nested_run_names_its_parent_and_a_run_without_one_has_none(tracking: Tracking) -> None:
+def test_a_trial_is_a_finished_run_below_its_parent_and_never_the_active_one(tracking: Tracking) -> None:
     with tracking.run("search", tags={}) as outer:
-        with tracking.run("options 1", tags={}, parent=outer) as inner:
-            assert active() == inner.run_id
-        with tracking.run("on its own", tags={}) as other:
-            pass
+        tracking.log_trial(outer, "options 1", params={"leaves": 31}, metrics={"loss": 0.5})
         assert active() == outer.run_id
+        with pytest.raises(EvaluationError, match="loss of options 2 is infinite"):
+            tracking.log_trial(outer, "options 2", params={"leaves": 63}, metrics={"loss": math.inf})
 
-    assert [ended(tracking, run).data.tags.get("mlflow.parentRunId") for run in (outer, inner, other)] == [
-        None,
-        outer.run_id,
-        None,
-    ]
+    below = tracking.client.search_runs([tracking.experiment_id], f"tags.mlflow.parentRunId = '{outer.run_id}'")
+    first, second = sorted(below, key=lambda run: run.info.run_name)
+    assert (first.data.params, first.data.metrics, first.info.status) == ({"leaves": "31"}, {"loss": 0.5}, "FINISHED")
+    assert (second.data.params, second.data.metrics, second.info.status) == ({"leaves": "63"}, {}, "FAILED")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +126,7 @@ def test_a_run_that_an_exception_ends_says_so(tracking: Tracking, error: BaseExc
     with (
         pytest.raises(type(error)) as caught,
         tracking.run("training", tags={}) as outer,
-        tracking.run("options", tags={}, parent=outer) as inner,
+        tracking.run("options", tags={}) as inner,
     ):
         raise error
 
