@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from gatehouse.errors import TableNotFound
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from gatehouse.lakehouse.tables import TableName
 
 _INSTANT = timedelta(microseconds=1)
+_FirstMoment = Callable[[str], datetime | None]
+"""When the first row of a source was known, asked once for all the feature tables of a run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,10 +46,11 @@ def refresh(context: Context) -> tuple[Refreshed, ...]:
     """
     with context.alone("features"):
         before = completed(context, "features")
+        first = cache(partial(_first_moment, context))
         done: list[tuple[Refreshed, Run | None]] = []
         try:
             for declaration in context.project.feature_tables:
-                done.append(_refresh_one(context, declaration, before.get(declaration.table.name)))
+                done.append(_refresh_one(context, declaration, before.get(declaration.table.name), first))
         except Exception:
             _record(context, done)
             raise
@@ -58,7 +62,9 @@ def _record(context: Context, done: Sequence[tuple[Refreshed, Run | None]]) -> N
     record(context, *(run for _, run in done if run is not None))
 
 
-def _refresh_one(context: Context, declaration: FeatureTable, before: Completed | None) -> tuple[Refreshed, Run | None]:
+def _refresh_one(
+    context: Context, declaration: FeatureTable, before: Completed | None, first: _FirstMoment
+) -> tuple[Refreshed, Run | None]:
     """Compute one table; the run is what to record of it."""
     table = declaration.table
     name = context.own(table.name)
@@ -66,7 +72,7 @@ def _refresh_one(context: Context, declaration: FeatureTable, before: Completed 
         versions = _versions(context, declaration)
         grown = context.tables.exists(name) and not _stored_columns(context, name) >= set(table.names)
         context.tables.create(name, table)
-        window = _window(context, declaration, before, grown=grown)
+        window = _window(context, declaration, before, first, grown=grown)
         if window is None:
             context.progress.note(f"{table.name}: nothing to compute up to {context.as_of:%Y-%m-%d %H:%M}.")
             return Refreshed(table=table.name, rows=0, since=None), None
@@ -82,7 +88,9 @@ def _refresh_one(context: Context, declaration: FeatureTable, before: Completed 
     return Refreshed(table=table.name, rows=rows, since=window.start), run
 
 
-def _window(context: Context, declaration: FeatureTable, before: Completed | None, *, grown: bool) -> Window | None:
+def _window(
+    context: Context, declaration: FeatureTable, before: Completed | None, first: _FirstMoment, *, grown: bool
+) -> Window | None:
     """From the earliest moment whose inputs changed since the last run, else from that run; None if it is all there.
 
     A table that has gained a column is computed anew: null would look like a value that was not known.
@@ -98,8 +106,8 @@ def _window(context: Context, declaration: FeatureTable, before: Completed | Non
         if done == context.as_of and changed is None:
             return None
     if done is None or changed == BEGINNING:
-        first = _first_known(context, declaration)
-        return Window(start=first - _INSTANT, end=context.as_of) if first else None
+        known = [m for m in map(first, declaration.inputs) if m is not None and m <= context.as_of]
+        return Window(start=min(known) - _INSTANT, end=context.as_of) if known else None
     return Window(start=done if changed is None else min(done, changed - _INSTANT), end=context.as_of)
 
 
@@ -107,16 +115,13 @@ def _stored_columns(context: Context, name: TableName) -> set[str]:
     return {c.name for c in context.tables.declaration(name).columns}
 
 
-def _first_known(context: Context, declaration: FeatureTable) -> datetime | None:
+def _first_moment(context: Context, source: str) -> datetime | None:
+    """When the first row of a source was known; None: it is empty."""
     from pyspark.sql import functions as F
 
-    moments = []
-    for name in declaration.inputs:
-        known_at = context.project.tables[name].known_at
-        rows = context.tables.read(context.source(name))
-        moments.append(utc(rows.agg(F.min(known_at).alias("first")).toPandas()["first"].iloc[0]))
-    known = [m for m in moments if m is not None and m <= context.as_of]
-    return min(known, default=None)
+    rows = context.tables.read(context.source(source))
+    known_at = context.project.tables[source].known_at
+    return utc(rows.agg(F.min(known_at).alias("first")).toPandas()["first"].iloc[0])
 
 
 def _versions(context: Context, declaration: FeatureTable) -> dict[str, int]:
