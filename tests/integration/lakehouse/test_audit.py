@@ -52,6 +52,10 @@ def act(log: AuditLog, action: str, **more: Any) -> Entry:
     return log.append(action=action, actor="anna@example.org", actor_source="--as (claimed)", **more)
 
 
+the_order_of_steps = pytest.mark.engine("sail")
+"""About what this code does first and what next; what an engine makes of each step, the other tests ask of both."""
+
+
 @pytest.fixture(scope="module")
 def written(spark: SparkSession, engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lakehouse whose audit log has four entries."""
@@ -171,6 +175,7 @@ def test_the_same_key_again_adds_nothing_and_returns_the_entry(log: AuditLog) ->
     [{"action": "reject"}, {"version": "8"}, {"model": "prod.main.other"}, {"details": {"reason": "August"}}],
     ids=lambda other: next(iter(other)),
 )
+@the_order_of_steps
 def test_a_key_is_not_taken_for_another_act(log: AuditLog, other: dict[str, Any]) -> None:
     same = {"action": "approve", "model": "prod.main.delays", "version": "7", "details": {"reason": "July"}}
 
@@ -180,6 +185,7 @@ def test_a_key_is_not_taken_for_another_act(log: AuditLog, other: dict[str, Any]
     assert len(log.entries()) == 4
 
 
+@the_order_of_steps
 def test_details_that_json_cannot_hold_are_refused_before_anything_is_written(empty: AuditLog) -> None:
     with pytest.raises(DataError, match=r"\$\.metrics\[1\] is nan"):
         act(empty, "challenge", details={"metrics": [0.4, float("nan")]})
@@ -199,6 +205,7 @@ def test_an_environment_that_is_not_ours_gets_no_entry(
     assert not anchor(lakehouse_root).exists()
 
 
+@the_order_of_steps
 def test_a_clock_that_went_back_stops_the_log(spark: SparkSession, engine: Engine, root: Path) -> None:
     log = open_log(spark, engine, root, clock=lambda: NOON - timedelta(hours=3))
 
@@ -208,6 +215,7 @@ def test_a_clock_that_went_back_stops_the_log(spark: SparkSession, engine: Engin
     assert len(log.entries()) == 4
 
 
+@the_order_of_steps
 def test_clocks_of_two_machines_need_not_agree_to_the_second(spark: SparkSession, engine: Engine, root: Path) -> None:
     log = open_log(spark, engine, root, clock=lambda: NOON - timedelta(minutes=1))
 
@@ -256,6 +264,7 @@ def test_a_removed_table_is_found(log: AuditLog, root: Path) -> None:
     )
 
 
+@the_order_of_steps
 def test_an_earlier_head_still_fits_a_log_that_went_on(log: AuditLog) -> None:
     kept = log.verify().head
     act(log, "promote")
@@ -264,6 +273,7 @@ def test_an_earlier_head_still_fits_a_log_that_went_on(log: AuditLog) -> None:
     assert not log.verify(replace(log.entries()[-1].head, seq=3)).ok
 
 
+@the_order_of_steps
 def test_a_lost_anchor_is_found(log: AuditLog, root: Path) -> None:
     anchor(root).unlink()
 
@@ -272,6 +282,7 @@ def test_a_lost_anchor_is_found(log: AuditLog, root: Path) -> None:
     )
 
 
+@the_order_of_steps
 def test_a_damaged_anchor_is_an_error_that_names_it(log: AuditLog, root: Path) -> None:
     anchor(root).write_text('{"seq": 4')
 
@@ -290,6 +301,7 @@ def test_a_damaged_table_is_found(log: AuditLog, root: Path) -> None:
     assert "The audit log prod.main.audit_log cannot be read" in verification.problems[0]
 
 
+@the_order_of_steps
 def test_nothing_is_written_on_top_of_a_tampered_end(log: AuditLog, root: Path) -> None:
     rewrite(root, lambda rows: rows[:3])
     before = log.entries()
@@ -303,6 +315,7 @@ def test_nothing_is_written_on_top_of_a_tampered_end(log: AuditLog, root: Path) 
 # Kills. What a killed process leaves on disk is put there by hand: an append's steps, done up to some point.
 
 
+@the_order_of_steps
 def test_a_process_killed_before_it_moved_the_anchor_leaves_a_whole_log(log: AuditLog, root: Path) -> None:
     behind = anchor(root).read_bytes()
     last = act(log, "promote", key="promotion")
@@ -316,6 +329,7 @@ def test_a_process_killed_before_it_moved_the_anchor_leaves_a_whole_log(log: Aud
     assert log.verify().ok
 
 
+@the_order_of_steps
 def test_a_process_killed_after_its_very_first_entry_leaves_a_whole_log(empty: AuditLog, lakehouse_root: Path) -> None:
     act(empty, "approve")
     anchor(lakehouse_root).unlink()
@@ -325,6 +339,7 @@ def test_a_process_killed_after_its_very_first_entry_leaves_a_whole_log(empty: A
     assert empty.verify().ok
 
 
+@the_order_of_steps
 def test_a_process_killed_before_its_first_entry_leaves_an_empty_log(
     empty: AuditLog, tables: Callable[..., DeltaTables], spark: SparkSession, lakehouse_root: Path
 ) -> None:
@@ -344,6 +359,7 @@ class OfSeveralMachines(FolderStore):
         yield
 
 
+@the_order_of_steps
 def test_an_entry_of_another_machine_that_came_in_between_comes_before(
     tables: Callable[..., DeltaTables], lakehouse_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -376,6 +392,7 @@ def machines(tables: Callable[..., DeltaTables], lakehouse_root: Path) -> tuple[
 
 
 @pytest.mark.parametrize("moment", ["before the anchor is read", "before it is written"])
+@the_order_of_steps
 def test_an_anchor_that_is_written_late_does_not_go_back(
     machines: tuple[AuditLog, AuditLog, OfSeveralMachines], monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -407,6 +424,7 @@ def test_an_anchor_that_is_written_late_does_not_go_back(
     assert json.loads(str(store.read("audit/prod.main.json"))) == {"seq": 4, "hash": last.hash}
 
 
+@the_order_of_steps
 def test_an_anchor_that_was_put_back_is_mended_by_who_wrote_what_follows_and_by_nobody_else(
     machines: tuple[AuditLog, AuditLog, OfSeveralMachines], lakehouse_root: Path
 ) -> None:
@@ -422,6 +440,7 @@ def test_an_anchor_that_was_put_back_is_mended_by_who_wrote_what_follows_and_by_
     assert other.verify().ok
 
 
+@the_order_of_steps
 def test_an_anchor_that_was_put_back_hides_nothing(
     machines: tuple[AuditLog, AuditLog, OfSeveralMachines], lakehouse_root: Path
 ) -> None:
@@ -436,6 +455,7 @@ def test_an_anchor_that_was_put_back_hides_nothing(
         act(mine, "reject")
 
 
+@the_order_of_steps
 def test_a_look_at_a_log_that_is_being_written_finds_it_whole(
     machines: tuple[AuditLog, AuditLog, OfSeveralMachines], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -453,6 +473,7 @@ def test_a_look_at_a_log_that_is_being_written_finds_it_whole(
     assert mine.verify() == Verification(problems=(), head=other.entries()[-1].head)
 
 
+@the_order_of_steps
 def test_a_log_that_others_fill_all_the_time_is_busy(
     tables: Callable[..., DeltaTables], lakehouse_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
