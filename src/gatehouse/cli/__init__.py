@@ -16,7 +16,7 @@ _SECTIONS = {
     "To begin with": {
         "demo": "Show the whole loop on real data: three environments, a trained model, predictions, monitoring.",
         "explore": "Write a notebook on dev that calls the package, or summarise a table.",
-        "status": "Where an environment stands: tables, versions, aliases, last runs.",
+        "status": "Where an environment stands: tables, versions, aliases, and how its champion does.",
         "features": "What features exist: description, owner, units, freshness.",
         "lineage": "From raw data to predictions and back: what a table, feature or version comes from and feeds.",
         "ui": "Open MLflow's own pages on this lakehouse.",
@@ -79,6 +79,16 @@ class _Verbs(click.Group):
             return None
         command: click.Command = import_module(f"gatehouse.cli.{cmd_name.replace('-', '_')}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in VERBS:
+            from difflib import get_close_matches
+
+            for near in get_close_matches(args[0], VERBS, n=1):
+                ctx.fail(f"No such command {args[0]!r}. Did you mean {near!r}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         for title, verbs in _SECTIONS.items():

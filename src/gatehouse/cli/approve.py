@@ -69,7 +69,7 @@ def command(
         approvals, standing = approve_from_ci(
             context, known, provider_of(where.settings.root), ci_environment or f"{env}-approval"
         )
-    show_decisions("approve", approvals, standing, env, as_json=as_json)
+    show_decisions("approve", approvals, standing, known, env, as_json=as_json)
 
 
 def _given(reason: str | None) -> str:

@@ -10,6 +10,7 @@ from gatehouse.errors import UsageError
 if TYPE_CHECKING:
     from gatehouse.gates.approval import Approval
     from gatehouse.gates.verdict import Verdict
+    from gatehouse.lakehouse.registry import Version
 
 
 def decide_by_name(
@@ -43,15 +44,23 @@ def decide_by_name(
         if by_registry:  # whoever judges there waits for these
             context.registry.set_tags(context.model, known.tags.get(JUDGED_TAG, known.version), tags_of(approval))
     goes_on = judge_of(where, env).goes_on() if by_registry else None
-    show_decisions(verb, [approval], standing, env, as_json=as_json, goes_on=goes_on)
+    show_decisions(verb, [approval], standing, known, env, as_json=as_json, goes_on=goes_on)
 
 
 def show_decisions(
-    verb: str, approvals: list[Approval], standing: Verdict, env: str, *, as_json: bool, goes_on: str | None = None
+    verb: str,
+    approvals: list[Approval],
+    standing: Verdict,
+    known: Version,
+    env: str,
+    *,
+    as_json: bool,
+    goes_on: str | None = None,
 ) -> None:
-    """What was entered, and what comes next: `goes_on`, or a promotion by hand."""
+    """What was entered on the version, and what comes next: `goes_on`, or a promotion by hand."""
     from gatehouse.cli.display import echo_json, stdout_console
     from gatehouse.cli.words import show_verdict
+    from gatehouse.gates.promotion import CHAMPION
 
     if as_json:
         entered = [approval.to_record() for approval in approvals]
@@ -62,7 +71,9 @@ def show_decisions(
     past = "approved" if verb == "approve" else "rejected"
     for approval in approvals:
         console.print(f"Version {approval.version} {past} by {approval.approver}.", markup=False)
-    if standing.opens:
+    if standing.opens and CHAMPION in known.aliases:
+        console.print("It is the champion, and stays it.", markup=False)
+    elif standing.opens:
         by_hand = f"gatehouse promote {approvals[-1].version} --env {env}"
         console.print(f"It may be promoted: {goes_on or by_hand}", markup=False)
     else:

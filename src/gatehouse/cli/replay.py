@@ -9,6 +9,9 @@ import click
 from gatehouse.cli import options
 from gatehouse.errors import DataError, StorageError, UsageError
 
+_SHOWN = 3
+"""Differences that are told; a record that was changed in one place can differ in dozens."""
+
 
 @click.command(
     "replay",
@@ -44,7 +47,9 @@ def command(record: Path, digest: str | None, as_json: bool) -> None:
         show_record(stdout_console(), content, content.digest())
     if not again.same:
         raise DataError(
-            "The record does not say what its evidence says: " + "; ".join(again.differences[:5]),
+            "The record does not say what its evidence says."
+            + "".join(f"\n- {difference}" for difference in again.differences[:_SHOWN])
+            + (f"\n- and {more} more (--json shows all)" if (more := len(again.differences) - _SHOWN) > 0 else ""),
             why="It was changed, or made by code that judges otherwise.",
             remedy="Take the record from the version's artefacts again, or judge the version again.",
         )

@@ -140,7 +140,7 @@ def _record_findings(case: Case) -> Iterator[Finding]:
         reason = f"The record's verdict is {record.verdict}, and its findings make it {record.judged.outcome}."
         yield _finding("verdict", Outcome.ERROR, reason, again)
     elif record.verdict is not Outcome.PROMOTE:
-        reason = f"The gates did not open for version {promoted.version}. {record.judged.sentence()}"
+        reason = f"The gates did not open for version {promoted.version}. {record.judged.brief()}"
         yield _finding("verdict", record.verdict, reason, f"See gatehouse why {promoted.version}")
     else:
         yield _finding("verdict", Outcome.PROMOTE, f"The gates opened for version {promoted.version}.")

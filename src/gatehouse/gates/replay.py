@@ -111,13 +111,25 @@ def _policy_differences(record: DecisionRecord, policy: Policy) -> Iterator[str]
 
 
 def _finding_differences(recorded: tuple[Finding, ...], again: tuple[Finding, ...]) -> Iterator[str]:
-    for old, new in zip_longest(recorded, again):
-        if old is None:
-            yield f"{_said(new)} It is not in the record."
-        elif new is None:
+    if recorded != again and sorted(map(_said, recorded)) == sorted(map(_said, again)):
+        yield "The findings stand in another order than the evidence gives them."
+    for old, new in _paired(recorded, again):
+        if old and new:
+            if old != new:
+                yield f"The record says: {_said(old)} Its evidence says: {_said(new)}"
+        elif old:
             yield f"The record says: {_said(old)} Its evidence says nothing of that."
-        elif old != new:
-            yield f"The record says: {_said(old)} Its evidence says: {_said(new)}"
+        elif new:
+            yield f"{_said(new)} It is not in the record."
+
+
+def _paired(
+    recorded: tuple[Finding, ...], again: tuple[Finding, ...]
+) -> Iterator[tuple[Finding | None, Finding | None]]:
+    """What each rule found in the record and finds now: one that is there on one side only must not shift the rest."""
+    rules = [(f.gate, f.rule) for f in (*recorded, *again)]
+    for rule in dict.fromkeys(rules):
+        yield from zip_longest(*([f for f in side if (f.gate, f.rule) == rule] for side in (recorded, again)))
 
 
 def _verdict_differences(record: DecisionRecord, again: Verdict) -> Iterator[str]:

@@ -86,6 +86,13 @@ class Verdict:
             return f"{self.outcome}: nothing was checked."
         return f"{self.outcome}: " + " ".join(f.reason for f in self.deciding)
 
+    def brief(self) -> str:
+        """The outcome with its first reason, and the rules that say the same."""
+        first, *others = self.deciding or (None,)
+        if first is None or not others:
+            return self.sentence()
+        return f"{self.outcome}: {first.reason} The same outcome: {', '.join(f.rule for f in others)}."
+
 
 def joined(verdicts: Iterable[Verdict]) -> Verdict:
     """Several gates as one: all must open. A gate without findings counts as an ERROR."""

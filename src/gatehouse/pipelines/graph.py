@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from gatehouse.errors import UsageError
 from gatehouse.project import Project
@@ -85,8 +86,10 @@ def find(graph: Graph, name: str) -> Node:
     for candidate in (name, f"version {name.removeprefix('v')}", last):
         if candidate in graph.nodes:
             return graph.nodes[candidate]
+    near = get_close_matches(last, graph.nodes, n=1)
+    meant = f"Did you mean {near[0]!r}? There are: " if near else "Choose from: "
     raise UsageError(
         f"Nothing is called {name!r}.",
         why="Lineage starts from something that exists.",
-        remedy=f"Choose from: {', '.join(graph.nodes)}.",
+        remedy=f"{meant}{', '.join(graph.nodes)}.",
     )

@@ -110,7 +110,8 @@ def test_the_version_is_told(gatehouse: Gatehouse) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("polish", "No such command 'polish'"),
+        ("polish", "No such command 'polish'."),
+        ("aprove 3", "No such command 'aprove'. Did you mean 'approve'?"),
         ("run", "Missing argument 'PIPELINE'"),
         ("run ingest", "Missing option '--env'"),
         ("run ingest --env prod --until 2013", "No such option"),

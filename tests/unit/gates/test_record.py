@@ -619,6 +619,10 @@ CONTRADICTIONS: dict[str, tuple[dict[Path, Any], str]] = {
         "The record says: challenge/primary PROMOTE: Viel besser. Its evidence says: challenge/primary PROMOTE: "
         "Verspätungen: Log-Loss um 0.0042 besser, 0.003 verlangt ✈.",
     ),
+    "findings in another order": (
+        {("findings",): CONTENT["findings"][::-1]},
+        "The findings stand in another order than the evidence gives them.",
+    ),
     "finding put in": (
         {("refit", "findings"): [*CONTENT["refit"]["findings"], CONTENT["findings"][0]]},
         "The record says: compliance/checks PROMOTE: 2 of 2 checks passed, lightgbm. "
@@ -673,6 +677,16 @@ def test_a_record_that_contradicts_itself_does_not_replay(kind: str) -> None:
 
     assert not again.same
     assert difference in again.differences
+
+
+def test_a_finding_that_was_taken_out_is_the_only_difference() -> None:
+    first, *others = CONTENT["findings"]
+
+    again = replay(DecisionRecord.from_json(text(changed(CONTENT, ("findings",), others))), JUDGES)
+
+    assert again.differences == (
+        f"{first['gate']}/{first['rule']} {first['outcome']}: {first['reason']} It is not in the record.",
+    )
 
 
 def test_a_record_with_another_digest_is_another_record() -> None:

@@ -38,6 +38,15 @@ def test_informative_findings_never_decide() -> None:
     assert verdict.sentence() == "PROMOTE: PROMOTE."
 
 
+def test_in_brief_a_verdict_tells_the_first_reason_and_names_the_other_rules() -> None:
+    held = [Finding(gate="challenge", rule=r, outcome=Outcome.HOLD, reason=f"{r} is worse.") for r in ("loss", "auc")]
+    opened = Finding(gate="challenge", rule="brier", outcome=Outcome.PROMOTE, reason="brier is better.")
+
+    assert Verdict((*held, opened)).brief() == "HOLD: loss is worse. The same outcome: auc."
+    assert Verdict((held[0], opened)).brief() == "HOLD: loss is worse."
+    assert Verdict(()).brief() == "ERROR: nothing was checked."
+
+
 @pytest.mark.broken_gate(14)
 def test_a_gate_that_checked_nothing_closes_the_others() -> None:
     good = Verdict((found(Outcome.PROMOTE),))

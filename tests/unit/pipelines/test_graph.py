@@ -68,9 +68,15 @@ def test_a_thing_is_found_by_the_names_people_use(graph: Graph, asked: str, foun
     assert find(graph, asked) == found
 
 
-@pytest.mark.parametrize("asked", ["parcel", "v3", "3", ""])
+@pytest.mark.parametrize("asked", ["letter", "v3", "3", ""])
 def test_an_unknown_name_is_answered_with_those_there_are(graph: Graph, asked: str) -> None:
     with pytest.raises(UsageError, match="raw:parcels, parcels, depot_speed") as error:
         find(graph, asked)
 
     assert error.value.what == f"Nothing is called {asked!r}."
+    assert "Did you mean" not in error.value.remedy
+
+
+def test_a_name_that_is_nearly_right_is_answered_with_the_right_one(graph: Graph) -> None:
+    with pytest.raises(UsageError, match="Did you mean .depot_speed"):
+        find(graph, "prod.main.depto_speed")

@@ -37,10 +37,13 @@ def test_from_a_release_to_the_champion_and_back(road: Road, command: Command) -
     assert (code, "cannot be the name of a person" in said) == (2, True)
     code, said = run("promote 4 --as anna@example.org")
     assert (code, "0 of 1 approvals needed" in said) == (10, True)
-    assert run("approve 4 --as anna@example.org --reason better")[0] == 0
+    code, said = run("approve 4 --as anna@example.org --reason better")
+    assert (code, "It may be promoted: gatehouse promote 4 --env prod" in said) == (0, True)
     code, said = run("promote 4 --as anna@example.org")
     assert (code, "Version 4 is the champion of prod.temperature.temperature." in said) == (0, True)
     assert road.aliases() == {CHAMPION: "4", PREVIOUS: "1", CHALLENGER: None}
+    code, said = run("approve 4 --as anna@example.org --reason still")
+    assert (code, "It is the champion, and stays it." in said, "promote" in said) == (0, True, False)
 
     code, said = run("release --as-of 2013-12-01 --proposer schedule")
     assert (code, "Version 4 is the champion already" in said) == (0, True)
@@ -53,6 +56,13 @@ def test_from_a_release_to_the_champion_and_back(road: Road, command: Command) -
     record = next(road.lakehouse.world.place.root.glob("report/decisions/*/version-4.json"))
     code, said = run(f"replay {record} --digest {road.version('4').tags['gatehouse_record']}")
     assert (code, "The same verdict" in said) == (0, True)
+    content = json.loads(record.read_text(encoding="utf-8"))
+    for finding in content["findings"]:
+        finding["reason"] += " Or so."
+    record.write_text(json.dumps(content), encoding="utf-8")
+    code, said = run(f"replay {record}")
+    told = [line for line in said.splitlines() if line.startswith("- ")]
+    assert (code, len(told), told[-1]) == (4, 4, f"- and {len(content['findings']) - 3} more (--json shows all)")
 
     code, said = run("rollback --as anna@example.org --reason drift --dry-run")
     assert (code, "Would go back to version 1" in said) == (0, True)
