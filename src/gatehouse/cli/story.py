@@ -33,6 +33,7 @@ from gatehouse.pipelines.monitoring import monitor
 from gatehouse.pipelines.promotion import gatekeeper, promote, rehearse, rollback
 from gatehouse.pipelines.release import Judged, judge
 from gatehouse.pipelines.reporting import write_report
+from gatehouse.pipelines.tables import RUNS
 from gatehouse.pipelines.training import train
 
 if TYPE_CHECKING:
@@ -102,6 +103,9 @@ class Story:
         self._console.print(Rule(title, align="left", style="blue"))
 
     def _production(self, prod: Context) -> None:
+        if prod.tables.exists(prod.own(RUNS.name)):
+            anew = f"From the start: remove {from_here(prod.root)}, then the same command."
+            self._console.print(f"Told here before: what was done then is not done again. {anew}", style="dim")
         self._chapter(f"prod takes in everything known by {prod.as_of:%-d %B %Y}")
         ingest(prod)
 

@@ -78,5 +78,5 @@ def test_an_unknown_name_is_answered_with_those_there_are(graph: Graph, asked: s
 
 
 def test_a_name_that_is_nearly_right_is_answered_with_the_right_one(graph: Graph) -> None:
-    with pytest.raises(UsageError, match="Did you mean .depot_speed"):
+    with pytest.raises(UsageError, match=r"Did you mean .depot_speed.\?"):
         find(graph, "prod.main.depto_speed")
