@@ -11,6 +11,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -47,26 +48,28 @@ def run_cli(
     *arguments: str, at: Path, host: str, token: str = ANYBODY, check: bool = True, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """One command in a folder, against one address; without `check` it may fail. Variables may be given."""
-    kept = {name: os.environ[name] for name in ("HOME", "TMPDIR") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("HOME",) if name in os.environ}
     kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # the bundle calls Python
-    done = subprocess.run(
-        [str(databricks_cli()), *arguments],
-        cwd=at,
-        env=kept
-        | {
-            "DATABRICKS_HOST": host,
-            "DATABRICKS_TOKEN": token,
-            "DATABRICKS_CONFIG_FILE": os.devnull,
-            "DATABRICKS_CACHE_ENABLED": "false",
-            "DATABRICKS_CLI_DISABLE_UPDATE_CHECK": "true",
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-        timeout=300,
-    )
+    with TemporaryDirectory() as scratch:  # it leaves behind what it asked Python
+        done = subprocess.run(
+            [str(databricks_cli()), *arguments],
+            cwd=at,
+            env=kept
+            | {
+                "TMPDIR": scratch,
+                "DATABRICKS_HOST": host,
+                "DATABRICKS_TOKEN": token,
+                "DATABRICKS_CONFIG_FILE": os.devnull,
+                "DATABRICKS_CACHE_ENABLED": "false",
+                "DATABRICKS_CLI_DISABLE_UPDATE_CHECK": "true",
+                **environment,
+            },
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+            timeout=300,
+        )
     assert not check or done.returncode == 0, f"databricks {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
     return done
 
