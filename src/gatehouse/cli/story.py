@@ -104,8 +104,10 @@ class Story:
 
     def _production(self, prod: Context) -> None:
         if prod.tables.exists(prod.own(RUNS.name)):
-            anew = f"From the start: remove {from_here(prod.root)}, then the same command."
-            self._console.print(f"Told here before: what was done then is not done again. {anew}", style="dim")
+            used = f"{from_here(prod.root)} is in use: what was done there is not done again."
+            self._console.print(
+                f"{used} From the start: gatehouse --lakehouse DIR demo, in another folder.", style="dim"
+            )
         self._chapter(f"prod takes in everything known by {prod.as_of:%-d %B %Y}")
         ingest(prod)
 

@@ -111,7 +111,7 @@ def close_session(spark: SparkSession) -> None:
 def sail_channel(port: int) -> DefaultChannelBuilder:
     """The way to the Sail that listens on this port of the machine; answers are asked for as they are.
 
-    Sail packs what it may (gzip), and one answer in some ten thousand reaches the client still packed: "Wire format was
+    Sail packs what it may (gzip), and now and then an answer reaches the client still packed: "Wire format was
     corrupt". Packing and unpacking also take longer than all else on the way of a large result.
     """
     from pyspark.sql.connect.client import DefaultChannelBuilder
