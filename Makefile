@@ -38,7 +38,7 @@ DATABRICKS := $(if $(filter Databricks,$(shell databricks --version 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # tests use all cores by themselves
-.PHONY: help demo install test test-unit test-integration test-slow test-template test-pythons test-jvm full-spark lint lint-code lint-workflows lint-github lint-azure format databricks-cli clean ready python
+.PHONY: help demo install test test-unit test-integration test-slow test-template test-pythons test-jvm test-jvm-unit test-jvm-tables full-spark lint lint-code lint-workflows lint-github lint-azure format databricks-cli clean ready python
 
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -50,7 +50,9 @@ demo: ready ## The whole story on real data: three environments, from raw rows t
 install: ready ## The command `gatehouse` in .venv/, with exactly the locked dependencies; ENGINE=databricks for a workspace
 	@UV_PYTHON='$(PYTHON)' $(UV) sync --locked --no-default-groups --group dev --group '$(ENGINE)'
 
-test: test-unit test-integration ## The tests of two minutes, on the engine that needs no Java
+# In one go: what two of them load twice takes seconds.
+test: ready ## The tests of two minutes, on the engine that needs no Java
+	@$(RUN) pytest $(PARALLEL) -m 'not slow' tests/unit tests/integration
 
 test-unit: ready ## Pure code, and what it asks of an engine
 	@$(RUN) pytest $(PARALLEL) -m 'not slow' tests/unit
@@ -79,11 +81,23 @@ test-python-%: ready
 	fi
 
 test-jvm: ready ## Unit tests and the contract of tables on Spark on the JVM, where there is a Java
-	@if java -version >/dev/null 2>&1; then \
-		UV_PROJECT_ENVIRONMENT=.venv-jvm $(RUN) --no-default-groups --group dev --group jvm pytest $(PARALLEL) -m 'spark and not slow' --engine jvm tests/unit tests/integration/lakehouse; \
-	else \
-		echo "Engine jvm: SKIPPED, it needs Java 17 or 21, and no java runs here."; \
-	fi
+	@$(call on_jvm,tests/unit tests/integration/lakehouse)
+
+# The halves of test-jvm, for two machines at once.
+test-jvm-unit: ready
+	@$(call on_jvm,tests/unit)
+
+test-jvm-tables: ready
+	@$(call on_jvm,tests/integration/lakehouse)
+
+define on_jvm
+if java -version >/dev/null 2>&1; then \
+	UV_PROJECT_ENVIRONMENT=.venv-jvm $(RUN) --no-default-groups --group dev --group jvm \
+		pytest $(PARALLEL) -m 'spark and not slow' --engine jvm $(1); \
+else \
+	echo "Engine jvm: SKIPPED, it needs Java 17 or 21, and no java runs here."; \
+fi
+endef
 
 # The Spark of the emulated workspace, in its own process: tests of the template skip what needs it where there is no JDK.
 full-spark: ready

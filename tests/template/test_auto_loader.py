@@ -26,6 +26,9 @@ from gatehouse.project import Column, Files
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# A JVM of its own and what it takes to warm up: too long for a pull request.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SOURCE, LANDED = TableName("dev", "files", "readings"), TableName("dev", "files", "readings_landed")
 FOLDERS_ONLY = {
@@ -122,7 +125,6 @@ loader(spark, Path(sys.argv[2]), files_at_once=1).rows(CSV)
 """
 
 
-@pytest.mark.slow
 def test_a_server_that_is_killed_while_it_loads_loses_no_row_and_doubles_none(tmp_path: Path) -> None:
     spark_server_or_skip()
     files, volumes = 40, tmp_path / "volumes"

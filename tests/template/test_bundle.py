@@ -100,6 +100,7 @@ def test_the_clis_own_schema_takes_every_file(host: str) -> None:
     assert list(schema_errors(ROOT, host)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
@@ -117,6 +118,7 @@ def test_an_unknown_field_is_found_by_all_three(file: str, old: str, new: str, h
         [KINDS[kind].from_dict(content) for kind, _, content in declared(folder) if len(content) > 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "old", "new", "complaint"),
     [

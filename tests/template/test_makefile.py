@@ -61,11 +61,19 @@ def test_without_java_the_jvm_engine_is_skipped_aloud(tmp_path: Path) -> None:
     )
 
 
-def test_with_java_the_unit_tests_run_on_the_jvm_engine_alone(tmp_path: Path) -> None:
-    assert make(tmp_path, "test-jvm", java=True) == (
+@pytest.mark.parametrize(
+    ("target", "folders"),
+    [
+        ("test-jvm", "tests/unit tests/integration/lakehouse"),
+        ("test-jvm-unit", "tests/unit"),
+        ("test-jvm-tables", "tests/integration/lakehouse"),
+    ],
+)
+def test_with_java_the_tests_run_on_the_jvm_engine_alone(tmp_path: Path, target: str, folders: str) -> None:
+    assert make(tmp_path, target, java=True) == (
         0,
         "uv run --locked --no-default-groups --group dev --group jvm "
-        "pytest -n auto --dist loadfile -m spark and not slow --engine jvm tests/unit tests/integration/lakehouse\n",
+        f"pytest -n auto --dist loadfile -m spark and not slow --engine jvm {folders}\n",
     )
 
 
@@ -97,13 +105,7 @@ def test_what_fails_below_fails_the_target_and_so_does_running_no_test(tmp_path:
 @pytest.mark.parametrize(
     ("target", "runs"),
     [
-        (
-            "test",
-            [
-                "pytest -n auto --dist loadfile -m not slow tests/unit",
-                "pytest -n auto --dist loadfile -m not slow tests/integration",
-            ],
-        ),
+        ("test", ["pytest -n auto --dist loadfile -m not slow tests/unit tests/integration"]),
         ("test-slow", ["pytest -n auto --dist loadfile -m slow tests/unit tests/integration tests/template"]),
         ("test-template", ["pytest -n auto --dist loadfile -m not slow tests/template"]),
     ],

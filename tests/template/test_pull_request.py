@@ -18,7 +18,7 @@ from tests.template.harness.yaml_files import ROOT
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="jobs run in bash on this machine")
 
-COMMANDS = ["make lint", "make test-jvm", "gatehouse rehearse --env staging --schema pr_12"]
+COMMANDS = ["make lint", "make test-jvm-tables", "gatehouse rehearse --env staging --schema pr_12"]
 
 
 def recorded(folder: Path, programs: Path, failing: str, beside: str = "") -> Path:

@@ -40,11 +40,34 @@ FOLDERS_ONLY = {
     "test_a_second_writer_of_the_schema_waits_and_then_hears_who_has_it": "Delta's transactions, not a lock",
     "test_a_lakehouse_may_lie_in_a_folder_with_spaces_and_accents": "there is no folder",
 }
+ON_EACH_PULL_REQUEST = {
+    "test_a_merge_overwrites_known_keys_and_inserts_new_ones",
+    "test_a_null_in_a_column_that_is_never_null_is_refused",
+    "test_a_row_is_inserted_once_by_its_key",
+    "test_a_version_that_does_not_exist_is_refused_not_rounded",
+    "test_columns_are_matched_by_name_not_by_position",
+    "test_each_write_is_one_commit_that_carries_what_its_writer_said",
+    "test_every_write_of_dev_into_prod_is_refused_while_reading_is_not",
+    "test_replacing_a_stretch_leaves_out_its_start_and_takes_in_its_end",
+    "test_the_same_merge_again_changes_nothing_and_makes_no_version",
+}
+"""One for each thing the port does. The rest of the contract takes full Spark minutes, and is slow."""
+
 CONTRACT = {name: test for name, test in vars(contract).items() if name.startswith("test_")}
-assert FOLDERS_ONLY.keys() <= CONTRACT.keys()
+assert FOLDERS_ONLY.keys() | ON_EACH_PULL_REQUEST <= CONTRACT.keys()
+
+
+def _slow(test: FunctionType) -> FunctionType:
+    """The same test with that mark, which the laptop's port does not get."""
+    twin = FunctionType(test.__code__, test.__globals__, test.__name__, test.__defaults__, test.__closure__)
+    vars(twin).update(vars(test))
+    return pytest.mark.slow(twin)
+
+
 for _name in [n for n in CONTRACT if n not in FOLDERS_ONLY]:
-    assert isinstance(CONTRACT[_name], FunctionType)
-    globals()[_name] = CONTRACT[_name]
+    _test = CONTRACT[_name]
+    assert isinstance(_test, FunctionType)
+    globals()[_name] = _test if _name in ON_EACH_PULL_REQUEST else _slow(_test)
 
 
 @pytest.fixture(scope="session")
@@ -255,6 +278,7 @@ def test_a_catalog_or_schema_that_is_not_there_is_told_as_such(spark: SparkSessi
     assert port.exists(TableName("dev", "nowhere", "readings")) is False
 
 
+@pytest.mark.slow
 def test_of_writers_of_one_key_exactly_one_inserts(
     spark_server: SparkServer, port: UnityTables, frame: Callable[..., DataFrame]
 ) -> None:
@@ -276,6 +300,7 @@ def _inserts(spark: SparkSession, writer: int, rounds: int) -> list[bool]:
     return [port.insert(NAME, row, keys=["sensor"]) for row in rows]
 
 
+@pytest.mark.slow
 def test_writers_that_merge_at_once_lose_no_row(
     spark_server: SparkServer, port: UnityTables, frame: Callable[..., DataFrame]
 ) -> None:

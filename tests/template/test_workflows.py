@@ -15,9 +15,18 @@ from tests.template.harness.yaml_files import ROOT, read
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="bash is not part of Windows")
 
-SECTIONS = ["make lint", "make test", "make test-template", "make test-pythons", "make test-jvm"]
-ON_ONE_MACHINE = [section for section in SECTIONS if section != "make test-pythons"]
-"""What fits into twenty minutes of two cores; pull requests have a machine for each section."""
+SECTIONS = [
+    "make lint",
+    "make test",
+    "make test-template",
+    "make test-python-3.11",
+    "make test-python-3.13",
+    "make test-jvm-unit",
+    "make test-jvm-tables",
+]
+"""Pull requests have a machine for each."""
+ON_ONE_MACHINE = ["make lint", "make test", "make test-template", "make test-jvm"]
+"""What fits into twenty minutes of two cores."""
 BEFORE_A_RELEASE = ["make test-slow"]
 """What is too slow for each pull request: a commit that did not pass it cannot be released."""
 
