@@ -55,7 +55,7 @@ MAY_IMPORT["notebook"] = {"cli", "pipelines"}
 
 
 IMPORT = re.compile(r"^[ ]*((?:import [\w.]|from [\w.]+ import )[^(\n]*(?:\([^)]*\))?)", re.MULTILINE)
-"""A statement that imports, wherever it stands, programs in strings included; what only begins like one does not parse."""
+"""A statement that imports, also in a program in a string; what only begins like one does not parse."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.unit.databricks.conftest import Hours
-from tests.unit.databricks.jobs_api import JobsApi, Json, frame, task
-from tests.unit.databricks.loopback import Answer, Loopback, refused
+from tests.integration.databricks.conftest import Hours
+from tests.integration.databricks.jobs_api import JobsApi, Json, frame, task
+from tests.integration.databricks.loopback import Answer, Loopback, refused
 
 from gatehouse.databricks.client import Workspace
 from gatehouse.databricks.outcome import write_failure, write_outcome

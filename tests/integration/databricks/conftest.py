@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit.databricks.jobs_api import JobsApi
-from tests.unit.databricks.loopback import Loopback
+from tests.integration.databricks.jobs_api import JobsApi
+from tests.integration.databricks.loopback import Loopback
 
 from gatehouse.databricks.client import Workspace, open_workspace
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tests.unit.databricks.conftest import TOKEN, Hours
-from tests.unit.databricks.loopback import Answer, Asked, Loopback, refused
+from tests.integration.databricks.conftest import TOKEN, Hours
+from tests.integration.databricks.loopback import Answer, Asked, Loopback, refused
 
 from gatehouse import __version__
 from gatehouse.databricks.client import Workspace, open_workspace

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.databricks.jobs_api import JobsApi, frame, task
-from tests.unit.databricks.loopback import Answer, Asked, Loopback, refused
+from tests.integration.databricks.jobs_api import JobsApi, frame, task
+from tests.integration.databricks.loopback import Answer, Asked, Loopback, refused
 
 from gatehouse.databricks.client import Workspace
 from gatehouse.databricks.once import Code, Compute, compute_of, run_once

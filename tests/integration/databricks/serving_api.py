@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from tests.unit.databricks.loopback import Answer, Asked, Loopback, refused
+from tests.integration.databricks.loopback import Answer, Asked, Loopback, refused
 
 Json = dict[str, Any]
 ROOT = "/api/2.0/serving-endpoints"

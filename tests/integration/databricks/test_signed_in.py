@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.unit.databricks.loopback import Loopback
+from tests.integration.databricks.loopback import Loopback
 
 from gatehouse.ci.job import NOTES, InJob
 from gatehouse.ci.none import NoCi

@@ -7,9 +7,9 @@ import math
 from typing import Any
 
 import pytest
-from tests.unit.databricks.conftest import Hours
-from tests.unit.databricks.loopback import Answer, Loopback, refused
-from tests.unit.databricks.serving_api import ROOT, Json, ServingApi
+from tests.integration.databricks.conftest import Hours
+from tests.integration.databricks.loopback import Answer, Loopback, refused
+from tests.integration.databricks.serving_api import ROOT, Json, ServingApi
 
 from gatehouse.databricks.client import Workspace
 from gatehouse.databricks.endpoint import Endpoint, InferenceTable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.unit.databricks.loopback import Answer, Asked, Loopback, refused
+from tests.integration.databricks.loopback import Answer, Asked, Loopback, refused
 
 Json = dict[str, Any]
 LIFE_OF = {"SKIPPED": "TERMINATED", "INTERNAL_ERROR": "TERMINATED"}

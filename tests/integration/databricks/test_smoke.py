@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.databricks.loopback import Loopback
+from tests.integration.databricks.loopback import Loopback
 
 from gatehouse.databricks.bundle import VARIABLE
 from gatehouse.databricks.client import Workspace
