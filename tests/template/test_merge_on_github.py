@@ -42,7 +42,7 @@ def test_a_release_that_would_promote_asks_by_one_pull_request_and_promotes_noth
 ) -> None:
     hub, told = chapters
     for name in ("asked", "asked again"):
-        assert {"gates/promote": "failure", "pass": "failure"}.items() <= told[name].jobs.items()
+        assert {"gates/promote": "failure", "release-pass": "failure"}.items() <= told[name].jobs.items()
         assert (told[name].after.champion, set(told[name].after.versions)) == (None, {"1"})
         assert "It waits for pull request" in told[name].finished.ran.log
     (pull,) = hub.api.pulls.all.values()

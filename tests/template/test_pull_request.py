@@ -162,7 +162,7 @@ def test_on_github_a_rehearsal_that_fails_in_the_workspace_fails_the_required_jo
 
 def test_on_azure_a_branch_of_ours_is_rehearsed_in_the_workspace_too_and_a_forks_is_not(tmp_path: Path) -> None:
     groups = {"gatehouse-pull-request": SOMEBODY}
-    project = AzureDevOps(tmp_path, variables={"GATEHOUSE_WORKSPACE": "yes"}, groups=groups)
+    project = AzureDevOps(tmp_path, committed={"GATEHOUSE_WORKSPACE": "on"}, groups=groups)
     with project.open():
         log = recorded(tmp_path, project.programs, "", f"{WHO} ${{SYSTEM_ACCESSTOKEN:+with the token}}")
         shutil.copytree(ROOT / ".azure-pipelines", project.work / ".azure-pipelines")

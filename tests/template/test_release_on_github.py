@@ -80,7 +80,7 @@ def test_a_tag_on_an_untested_commit_changes_nothing(told: dict[str, Chapter]) -
     untested = told["untested"]
     assert untested.finished.conclusion == "failure"
     assert untested.after == NOTHING
-    results = {"tested": "failure", "gates/candidate": "skipped", "gates/promote": "skipped", "pass": "failure"}
+    results = {"tested": "failure", "gates/candidate": "skipped", "gates/promote": "skipped", "release-pass": "failure"}
     assert results.items() <= untested.jobs.items()
 
 

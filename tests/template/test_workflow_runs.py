@@ -109,10 +109,10 @@ def test_with_a_workspace_each_environment_is_somebody_there_and_the_rest_is_nob
     tmp_path: Path, provider: str
 ) -> None:
     with place(tmp_path, provider) as here:
-        here.hub.variables["GATEHOUSE_WORKSPACE"] = "yes"
         if isinstance(here.hub, GitHub):  # variables of environments: the harness has those of repositories only
             here.hub.variables |= {"DATABRICKS_HOST": HOST, "DATABRICKS_CLIENT_ID": "somebody"}
         else:
+            here.hub.committed["GATEHOUSE_WORKSPACE"] = "on"
             for name in ("prod", "prod-approval"):
                 here.hub.groups[f"gatehouse-{name}"] = {"DATABRICKS_HOST": HOST, "DATABRICKS_CLIENT_ID": name}
             curl = here.hub.programs / "curl"
@@ -182,7 +182,7 @@ def test_a_command_that_fails_ends_the_release_there_in_red(tmp_path: Path, prov
     jobs = list(expected)
     assert here.calls.verbs() == {name: expected[name] for name in jobs[: jobs.index(job) + 1]}
     if isinstance(run, Finished):
-        assert {"pass": "failure", "publish": "skipped"}.items() <= run.ran.jobs.items()
+        assert {"release-pass": "failure", "publish": "skipped"}.items() <= run.ran.jobs.items()
 
 
 @pytest.mark.parametrize("words", ["state restore", "release", "promote", "state point"])

@@ -211,6 +211,19 @@ def test_on_azure_a_command_has_the_runs_token_where_it_asks_the_provider_or_sig
                 assert given is (where == "workspace" and node.environment is not None), f"{node.workflow}: {line}"
 
 
+def test_a_rehearsal_that_is_cancelled_leaves_nothing_in_a_workspace() -> None:
+    """It hears of it where the runner tells its first process, and is swept where it had no time, or never heard."""
+    for graph in PAIRS["workspace"]:
+        for node in nodes(graph):
+            rehearsed = [c.text for c in node.commands if c.text.startswith("gatehouse rehearse")]
+            if rehearsed and node.environment:
+                swept = [c.text for c in node.commands if c.when == "cancelled"]
+                assert swept == [text.replace(" rehearse ", " sweep ") for text in rehearsed], node.name
+    for path in (ROOT / ".github").rglob("*.yml"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            assert "gatehouse rehearse" not in line or "run: exec gatehouse rehearse" in line, path.name
+
+
 def test_what_deploys_a_bundle_has_the_command_line_for_it_before() -> None:
     """The same one everywhere, in a workspace alone."""
     tools = set()
@@ -221,7 +234,7 @@ def test_what_deploys_a_bundle_has_the_command_line_for_it_before() -> None:
                 for command in node.commands
                 if command.kind == "tool" or re.match("gatehouse (deploy|rollback)", command.text)
             ]
-            if node.name != "test_template":
+            if node.name not in ("test_template", "test_slow"):
                 tools |= {command.text for command in node.commands if command.kind == "tool"}
                 deploys = bool([kind for kind in kinds if kind != "tool"])
                 assert ("tool" in kinds) is (deploys and graph in PAIRS["workspace"]), f"{node.workflow} {node.name}"
@@ -281,6 +294,7 @@ def test_what_a_person_types_on_azure_cannot_ask_for_a_variable() -> None:
     ]
     assert {(workflow, name) for workflow, name, _ in typed} == {
         ("cut-release", "NAME"),
+        ("cut-release", "COMMIT"),
         ("rollback", "REASON"),
         ("workspace-smoke", "CATALOG"),
     }

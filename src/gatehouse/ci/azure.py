@@ -146,13 +146,13 @@ class Azure:
         """The zip of an artefact, unpacked. Azure keeps no digest of it: compare what is inside."""
         azure_store.download(self._api, artefact, folder)
 
-    def successful_run(self, workflow: str, commit: str) -> str | None:
+    def successful_run(self, workflow: str, commit: str, *, branch: str) -> str | None:
         """Of the pipeline of that name."""
-        return azure_store.successful_run(self._api, self.run(), workflow, commit)
+        return azure_store.successful_run(self._api, self.run(), workflow, commit, branch=branch)
 
-    def cut(self, branch: str, *, start: str, proposer: str) -> str:  # noqa: ARG002
+    def cut(self, branch: str, *, commit: str, start: str, proposer: str) -> str:  # noqa: ARG002
         """See `azure_cut`."""
-        return azure_cut.cut(self._api, self.run(), branch)
+        return azure_cut.cut(self._api, self.run(), branch, commit=commit)
 
     def raise_issue(self, key: str, title: str, body: str) -> str:
         """A work item of type Task, which every process has, with the tag `gatehouse`."""

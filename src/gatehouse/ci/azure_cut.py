@@ -11,16 +11,16 @@ from gatehouse.errors import PlatformError
 _NOTHING = "0" * 40
 
 
-def cut(api: Api, run: CiRun, branch: str) -> str:
+def cut(api: Api, run: CiRun, branch: str, *, commit: str) -> str:
     """Of a repository in Azure Repos; elsewhere the build service has nothing to push with."""
     home = f"/_apis/git/repositories/{run.repository}"
     there = api.get(f"{home}/refs", filter=f"heads/{branch}", **VERSION).items("value")
     for found in there:
         if found.text("name") == f"refs/heads/{branch}":
-            if found.text("objectId") != run.commit:
-                raise taken(branch, found.text("objectId"), run.commit)
+            if found.text("objectId") != commit:
+                raise taken(branch, found.text("objectId"), commit)
             return f"{api.base}/_git/{run.repository}?version=GB{branch}"
-    change = {"name": f"refs/heads/{branch}", "oldObjectId": _NOTHING, "newObjectId": run.commit}
+    change = {"name": f"refs/heads/{branch}", "oldObjectId": _NOTHING, "newObjectId": commit}
     (made,) = api.send("POST", f"{home}/refs?api-version=7.1", [change]).items("value")
     if not made.flag("success"):
         raise PlatformError(

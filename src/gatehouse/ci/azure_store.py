@@ -67,15 +67,15 @@ def download(api: Api, artefact: Artefact, folder: Path) -> None:
         unpack(packed, folder, named=f"Artefact {artefact.id}", within=name)
 
 
-def successful_run(api: Api, run: CiRun, workflow: str, commit: str) -> str | None:
-    """The newest green build of the pipeline on this commit that no pull request started."""
+def successful_run(api: Api, run: CiRun, workflow: str, commit: str, *, branch: str) -> str | None:
+    """The newest green build of the pipeline on the branch and this commit that no pull request started."""
     number = _definitions(api, workflow)
     if not number:
         return None
     listed = api.get("/_apis/build/builds", definitions=number, **_GREEN, **{"$top": 200}, **VERSION)
     for build in listed.items("value"):
         green = build.text("sourceVersion") == commit and build.text("result") == "succeeded"
-        if green and _is_ours(build, run):
+        if green and build.text("sourceBranch") == f"refs/heads/{branch}" and _is_ours(build, run):
             return build.text("_links", "web", "href")
     return None
 

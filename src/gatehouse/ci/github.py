@@ -182,13 +182,13 @@ class GitHub:
         """The zip of an artefact, unpacked."""
         github_store.download(self._api, self.run(), artefact, folder)
 
-    def successful_run(self, workflow: str, commit: str) -> str | None:
+    def successful_run(self, workflow: str, commit: str, *, branch: str) -> str | None:
         """Of `.github/workflows/WORKFLOW.yml`."""
-        return github_store.successful_run(self._api, self.run(), workflow, commit)
+        return github_store.successful_run(self._api, self.run(), workflow, commit, branch=branch)
 
-    def cut(self, branch: str, *, start: str, proposer: str) -> str:
+    def cut(self, branch: str, *, commit: str, start: str, proposer: str) -> str:
         """See `github_cut`; needs `contents: write` and `actions: write`."""
-        return github_cut.cut(self._api, self.run(), branch, start=start, proposer=proposer)
+        return github_cut.cut(self._api, self.run(), branch, commit=commit, start=start, proposer=proposer)
 
     def raise_issue(self, key: str, title: str, body: str) -> str:
         """An issue with the label `gatehouse`."""

@@ -62,13 +62,14 @@ def download(api: Api, run: CiRun, artefact: Artefact, folder: Path) -> None:
         unpack(packed, folder, named=f"Artefact {artefact.id}")
 
 
-def successful_run(api: Api, run: CiRun, workflow: str, commit: str) -> str | None:
-    """The newest run of `.github/workflows/WORKFLOW.yml` that is green on this commit, started by one of ours."""
+def successful_run(api: Api, run: CiRun, workflow: str, commit: str, *, branch: str) -> str | None:
+    """The newest run of ours of `.github/workflows/WORKFLOW.yml` on the branch that is green on this commit."""
     file = workflow if workflow.endswith((".yml", ".yaml")) else f"{workflow}.yml"
     path = f"/repos/{run.repository}/actions/workflows/{quote(file, safe='')}/runs"
     for found in api.pages(path, "workflow_runs", head_sha=commit, status="success"):
         if (
             found.text("head_sha") == commit
+            and found.maybe_text("head_branch") == branch
             and found.text("conclusion") == "success"
             and found.text("path").partition("@")[0] == f".github/workflows/{file}"
             and found.text("event") not in _UNTRUSTED_EVENTS

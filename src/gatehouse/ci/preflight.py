@@ -247,6 +247,33 @@ def judge_github_rules(told: Told, branch: Told, wanted: Wanted, web: str) -> It
         yield Line(about=about, state=wanted.serious, reason=reason, remedy=f"Require the status check `pass`: {page}")
 
 
+def judge_github_releases(told: Told, wanted: Wanted, web: str) -> Iterator[Line]:
+    """Who may make a release branch: what runs there is what was pushed there, as the identity of production."""
+    about, page = "branches release/*", f"{web}/settings/rules"
+    if isinstance(told, Unanswered) or told is None:
+        yield unseen(about, told or Unanswered("GitHub has no answer."), page)
+    elif {rule.text("type") for rule in told.items()} & {"creation", "update", "pull_request"}:
+        yield ok(about, "Not everybody who may write can make them.")
+    else:
+        reason = (
+            f"Whoever may write can push one, with workflows of their own, which run in {', '.join(wanted.guarded)}."
+        )
+        remedy = f"Restrict who creates release/** and the tags v*, and let GitHub Actions bypass it: {page}"
+        yield Line(about=about, state=State.WARNING, reason=reason, remedy=remedy)
+
+
+def judge_github_default(repository: Answer, wanted: Wanted, web: str) -> Iterator[Line]:
+    """Schedules run on the default branch, whatever else is configured."""
+    about, branch = "default branch", repository.text("default_branch")
+    if branch == wanted.branch:
+        yield ok(about, f"It is {branch}, which staging tests.")
+    else:
+        reason = (
+            f"It is {branch}: monitoring and retraining begin there on schedule, and environments take {wanted.branch}."
+        )
+        yield Line(about=about, state=State.WARNING, reason=reason, remedy=f"Make it {wanted.branch}: {web}/settings")
+
+
 def judge_schedule(told: Told, page: str) -> Iterator[Line]:
     """Whether schedules do anything: the variable GATEHOUSE_SCHEDULE."""
     about = "variable GATEHOUSE_SCHEDULE"

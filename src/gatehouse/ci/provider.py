@@ -187,11 +187,14 @@ class Provider(Protocol):
     def download(self, artefact: Artefact, folder: Path) -> None:
         """Puts the artefact's files into a folder; StateError if they are not what its digest says."""
 
-    def successful_run(self, workflow: str, commit: str) -> str | None:
-        """The address of a green run of a workflow (`staging`) on exactly this commit; None: there is none."""
+    def successful_run(self, workflow: str, commit: str, *, branch: str) -> str | None:
+        """The address of a green run of a workflow (`staging`) on exactly this commit; None: there is none.
 
-    def cut(self, branch: str, *, start: str, proposer: str) -> str:
-        """Makes a branch on this run's commit and lets the workflow `start` run on it, as proposed by `proposer`.
+        Only a run on `branch` counts: on a branch of their own, whoever may push decides what the workflow does.
+        """
+
+    def cut(self, branch: str, *, commit: str, start: str, proposer: str) -> str:
+        """Makes a branch on a commit and lets the workflow `start` run on it, as proposed by `proposer`.
 
         Returns its address. A branch that is there already has to be on the same commit: StateError otherwise.
         """

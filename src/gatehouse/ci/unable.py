@@ -64,16 +64,16 @@ class Unable:
         """Raises PlatformError."""
         self._cannot(f"download {artefact.name}", "Download it by hand, and unpack it there.")
 
-    def successful_run(self, workflow: str, commit: str) -> str | None:
+    def successful_run(self, workflow: str, commit: str, *, branch: str) -> str | None:  # noqa: ARG002
         """Raises PlatformError."""
         self._cannot(
             f"tell whether {workflow} was green on {commit[:12]}",
             "Run the tests of staging on this commit yourself: gatehouse rehearse --env staging",
         )
 
-    def cut(self, branch: str, *, start: str, proposer: str) -> str:  # noqa: ARG002
+    def cut(self, branch: str, *, commit: str, start: str, proposer: str) -> str:  # noqa: ARG002
         """Raises PlatformError."""
-        self._cannot(f"make {branch}", f"git push origin HEAD:refs/heads/{branch}")
+        self._cannot(f"make {branch}", f"git push origin {commit or 'HEAD'}:refs/heads/{branch}")
 
     def raise_issue(self, key: str, title: str, body: str) -> str:  # noqa: ARG002
         """Raises PlatformError."""

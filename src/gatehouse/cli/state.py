@@ -43,9 +43,8 @@ def command() -> None:
 
 @command.command("restore", help="Fill an empty lakehouse with the environment's state. The first run begins anew.")
 @options.environment("prod")
-@click.option("--anew", is_flag=True, help="Begin without the state that is there. Its history is lost.")
 @click.pass_obj
-def restore_command(found: dict[str, Path | None], env: str, anew: bool) -> None:
+def restore_command(found: dict[str, Path | None], env: str) -> None:
     """Sets the output `found`."""
     from gatehouse.cli.telling import provider_of
     from gatehouse.cli.world import place
@@ -56,10 +55,10 @@ def restore_command(found: dict[str, Path | None], env: str, anew: bool) -> None
     if _is_elsewhere(where, env):
         provider.output("found", "true")
         return
-    pointer = restore(where.root, _scope(where, env), _ref(where, env), provider, anew=anew)
+    pointer = restore(where.root, _scope(where, env), _ref(where, env), provider)
     provider.output("found", "true" if pointer else "false")
     if pointer is None:
-        click.echo(f"The state of {env} begins anew" + (": its history is left behind." if anew else "."))
+        click.echo(f"The state of {env} begins anew.")
         return
     said = pointer.said
     click.echo(

@@ -12,7 +12,7 @@ from gatehouse.fork.files import File, Files
 from gatehouse.fork.names import Name
 
 _GITHUB, _AZURE = ".github/workflows/", ".azure-pipelines/"
-_COMMAND = re.compile(r"^\s*(?:- )?(?:run|bash): gatehouse ", re.MULTILINE)
+_COMMAND = re.compile(r"^\s*(?:- )?(?:run|bash): (?:exec )?gatehouse ", re.MULTILINE)
 
 
 def for_second(files: Files, name: Name, conf: str) -> dict[str, File]:
@@ -55,7 +55,9 @@ def _github(text: str, name: Name, conf: str, files: Files) -> str:
         text,
     )
     text = _with_own_runs(text, name, conf)
-    text = re.sub(r"^    name: pass$", f"    name: pass-{suffix}", text, flags=re.MULTILINE)  # not the required check
+    text = re.sub(
+        r"^    name: ((?:release-)?pass)$", rf"    name: \g<1>-{suffix}", text, flags=re.MULTILINE
+    )  # not the required check
     paths = [
         f"{place}**" if place.endswith("/") else place for place in _concerning(name, conf, f"{_GITHUB}*-{suffix}.yml")
     ]
@@ -94,6 +96,8 @@ def _with_own_runs(text: str, name: Name, conf: str) -> str:
 def _with_setting(text: str, section: str, before: str, conf: str) -> str:
     """`GATEHOUSE_CONF` for every job, in the section that is there or in one of its own."""
     line = f"  GATEHOUSE_CONF: {conf}\n"
+    if re.search(rf"^{section}:\n  - ", text, re.MULTILINE):  # Azure's, where templates stand among them
+        line = f"  - name: GATEHOUSE_CONF\n    value: {conf}\n"
     if re.search(rf"^{section}:\n", text, re.MULTILINE):
         return re.sub(rf"^{section}:\n", f"{section}:\n{line}", text, flags=re.MULTILINE)
     return re.sub(rf"^{before}:", f"{section}:\n{line}\n{before}:", text, count=1, flags=re.MULTILINE)

@@ -63,7 +63,8 @@ class SailNaming:
         full = f"{database}.`{name.table}`"
         if name not in self._attached:
             location = self.path(name).replace("\\", "\\\\").replace("'", "\\'")
-            self._sql(f"CREATE DATABASE IF NOT EXISTS {database}")
+            if not any((n.catalog, n.schema) == (name.catalog, name.schema) for n in self._attached):
+                self._sql(f"CREATE DATABASE IF NOT EXISTS {database}")
             self._sql(f"CREATE TABLE IF NOT EXISTS {full} USING delta LOCATION '{location}'")
             self._attached.add(name)
         return full

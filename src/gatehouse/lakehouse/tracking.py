@@ -142,27 +142,30 @@ class Tracking:
             except BaseException as error:
                 # The body's error is the news; a registry that is down as well must not hide it.
                 with suppress(GatehouseError):
-                    self._end(
-                        run_id, outer, "KILLED" if isinstance(error, KeyboardInterrupt | Interrupted) else "FAILED"
-                    )
+                    self._end(run_id, outer, _ended_by(error))
                 raise
             self._end(run_id, outer, "FINISHED")
 
     def log_trial(self, parent: Run, name: str, *, params: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """A finished run below another one: options that were tried, and what they reached. No model can be in it."""
+        """A finished run below another one: options that were tried, and what they reached. No model can be in it.
+
+        An exception ends it as it ends `run`.
+        """
         from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
         tags = {MLFLOW_PARENT_RUN_ID: parent.run_id}
         with told(f"starting the run {name}"):
             run_id = self.client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id
-        trial, status = Run(run_id=run_id, name=name, _client=self.client), "FAILED"
+        trial = Run(run_id=run_id, name=name, _client=self.client)
         try:
             trial.log_params(params)
             trial.log_metrics(metrics)
-            status = "FINISHED"
-        finally:
-            with told(f"ending the run {name}"):
-                self.client.set_terminated(run_id, status)
+        except BaseException as error:
+            with suppress(GatehouseError), told(f"ending the run {name}"):
+                self.client.set_terminated(run_id, _ended_by(error))
+            raise
+        with told(f"ending the run {name}"):
+            self.client.set_terminated(run_id, "FINISHED")
 
     def read_dict(self, run_id: str, path: str) -> dict[str, Any] | None:
         """A JSON artefact of a run; None if the run has none of that name."""
@@ -265,6 +268,11 @@ def ui_command(root: Path, *, port: int = 5000) -> list[str]:
         *("--default-artifact-root", artifacts, "--no-serve-artifacts"),
         *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
     ]
+
+
+def _ended_by(error: BaseException) -> str:
+    """MLflow's word for the end of a run that did not reach its own."""
+    return "KILLED" if isinstance(error, KeyboardInterrupt | Interrupted) else "FAILED"
 
 
 def _table_source(name: str, version: int) -> Any:

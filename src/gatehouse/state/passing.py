@@ -37,20 +37,17 @@ class Packed:
     sha256: str
 
 
-def restore(root: Path, scope: Scope, ref: PointerRef, provider: Provider, *, anew: bool) -> Pointer | None:
-    """Fill an empty lakehouse with the state that the pointer names; None if it begins anew.
+def restore(root: Path, scope: Scope, ref: PointerRef, provider: Provider) -> Pointer | None:
+    """Fill an empty lakehouse with the state that the pointer names; None if there is no pointer, and it begins anew.
 
     Raises:
         StateError: the archive is gone, expired or not ours, or the lakehouse is not empty.
     """
     refuse_full(root)
-    if anew:
-        _remember(root, scope, ref.commit())
-        return None
     pointer = ref.read()
     if pointer is not None:
         with tempfile.TemporaryDirectory() as folder:
-            archive = _fetched(pointer, scope, provider, Path(folder))
+            archive = _fetched(pointer, scope, provider, Path(folder), begin_anew=ref.begin_anew)
             unpack(archive, root, scope, sha256=pointer.said.sha256)
     _remember(root, scope, pointer.commit if pointer else None)
     return pointer
@@ -99,7 +96,7 @@ def point(root: Path, scope: Scope, folder: Path, ref: PointerRef, provider: Pro
     return Pointer(commit=commit, said=said)
 
 
-def _fetched(pointer: Pointer, scope: Scope, provider: Provider, folder: Path) -> Path:
+def _fetched(pointer: Pointer, scope: Scope, provider: Provider, folder: Path, *, begin_anew: str) -> Path:
     said = pointer.said
     found = provider.artefact(said.artefact)
     wrong = None
@@ -115,8 +112,7 @@ def _fetched(pointer: Pointer, scope: Scope, provider: Provider, folder: Path) -
         raise StateError(
             f"The state of {scope.environment} (artefact {said.artefact}, packed at {said.packed_at}) {wrong}.",
             why=f"It holds the champion (version {said.champion}), all tables, and the audit log.",
-            remedy="Put a copy of .lakehouse/ there by hand, or begin anew, without the history: "
-            "gatehouse state restore --anew",
+            remedy=f"Without the history, the next run begins anew after: {begin_anew}",
         )
     provider.download(found, folder)
     name = f"state-{scope.environment}.tar.gz"
@@ -125,7 +121,7 @@ def _fetched(pointer: Pointer, scope: Scope, provider: Provider, folder: Path) -
         raise StateError(
             f"Artefact {said.artefact} holds no {name}.",
             why="Something else was uploaded under the state's name.",
-            remedy="Look at the run that made it. To begin anew: gatehouse state restore --anew",
+            remedy=f"Look at the run that made it. Without the history, the next run begins anew after: {begin_anew}",
         )
     return archives[0]
 

@@ -73,6 +73,11 @@ class PointerRef:
             below = ""
         return f"refs/gatehouse/{below}state-{self._environment}"
 
+    @property
+    def begin_anew(self) -> str:
+        """The command after which it points nowhere, as before the first run."""
+        return f"git push {self._remote} :{self._ref}"
+
     def read(self) -> Pointer | None:
         """Where it points now; None if it never did."""
         commit = self.commit()
@@ -85,7 +90,7 @@ class PointerRef:
             raise StateError(
                 f"{self._ref} holds no pointer: {error.errors()[0]['msg']} at {commit[:12]}.",
                 why="Without it nobody knows which archive is the state.",
-                remedy="Look who moved it. To begin anew, without the history: gatehouse state restore --anew",
+                remedy=f"Look who moved it. Without the history, the next run begins anew after: {self.begin_anew}",
             ) from None
         return Pointer(commit=commit, said=said)
 

@@ -7,11 +7,12 @@ import math
 import os
 import sqlite3
 import threading
+from collections import UserDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import mlflow
 import pandas as pd
@@ -123,15 +124,22 @@ def test_a_trial_is_a_finished_run_below_its_parent_and_never_the_active_one(tra
     ],
 )
 def test_a_run_that_an_exception_ends_says_so(tracking: Tracking, error: BaseException, status: str) -> None:
+    class Measured(UserDict[str, float]):
+        def items(self) -> NoReturn:
+            raise error
+
     with (
         pytest.raises(type(error)) as caught,
-        tracking.run("training", tags={}) as outer,
+        tracking.run("training", tags={}),
         tracking.run("options", tags={}) as inner,
     ):
-        raise error
+        tracking.log_trial(inner, "options 1", params={}, metrics=Measured())
 
     assert caught.value is error
-    assert [ended(tracking, run).info.status for run in (outer, inner)] == [status, status]
+    runs = tracking.client.search_runs([tracking.experiment_id])
+    assert {run.info.run_name: run.info.status for run in runs} == dict.fromkeys(
+        ("training", "options", "options 1"), status
+    )
     assert active() is None
 
 

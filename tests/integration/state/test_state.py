@@ -88,8 +88,8 @@ class Runner:
     def ref(self, remote: str = "origin") -> PointerRef:
         return PointerRef(self.clone, "prod", environ={}, remote=remote)
 
-    def restore(self, *, anew: bool = False) -> str | None:
-        found = restore(self.root, PROD, self.ref(), self.ci, anew=anew)
+    def restore(self) -> str | None:
+        found = restore(self.root, PROD, self.ref(), self.ci)
         return found.commit if found else None
 
     def work(self, text: str) -> None:
@@ -277,14 +277,15 @@ def test_a_state_that_is_gone_expired_or_foreign_is_refused_and_nothing_is_made(
         job.ci = Memory(kept=kept)
         with pytest.raises(StateError, match=said) as refused:
             job.restore()
-        assert "gatehouse state restore --anew" in refused.value.remedy
+        assert refused.value.remedy.endswith("begins anew after: git push origin :refs/gatehouse/state-prod")
         assert not job.root.exists()
 
     anew = runner()
-    assert anew.restore(anew=True) is None
+    git(anew.clone, *refused.value.remedy.rpartition("git ")[2].split())
+    assert anew.restore() is None
     anew.work("began anew")
     anew.pack()
-    assert git(anew.clone, "rev-list", "--count", anew.point(anew.upload())) == "2"
+    assert git(anew.clone, "rev-list", "--count", anew.point(anew.upload())) == "1"
 
 
 def _empty(near: Path) -> Path:

@@ -25,9 +25,9 @@ def azure_documents(root: Path = ROOT) -> dict[str, Any]:
 
 def azure_pipelines(root: Path = ROOT, *, workspace: bool = False) -> dict[str, Pipeline]:
     """Expanded, without a workspace or with one; free texts that a person could type are MARKER."""
-    variables = {"GATEHOUSE_WORKSPACE": "yes"} if workspace else {}
+    expansion = Expansion(root=root, variables={}, committed={"GATEHOUSE_WORKSPACE": "on"} if workspace else {})
     return {
-        name: pipeline(Expansion(root=root, variables=variables).pipeline(f"{PIPELINES}/{name}.yml", _typed(document)))
+        name: pipeline(expansion.pipeline(f"{PIPELINES}/{name}.yml", _typed(document)))
         for name, document in azure_documents(root).items()
     }
 
@@ -82,6 +82,10 @@ def _commands(step: Step) -> list[Command]:
     if step.value == "PublishPipelineArtifact@1":
         text = f"{step.inputs['artifact']}: {step.inputs['targetPath']}"
         return [Command(kind="upload", text=text, when=when)]
-    if step.value in ("Cache@2", "UsePythonVersion@0", "JavaToolInstaller@0"):
+    if (step.kind, step.value) == ("download", "none") or step.value in (
+        "Cache@2",
+        "UsePythonVersion@0",
+        "JavaToolInstaller@0",
+    ):
         return []
     raise NotUnderstood(f"the step {step.value}: what it stands for on GitHub is not known")

@@ -58,6 +58,8 @@ class AzureDevOps:
     folder: Path
     variables: dict[str, str] = field(default_factory=dict)
     """Set on every pipeline in the web interface."""
+    committed: dict[str, str] = field(default_factory=dict)
+    """Variables to which the files give another value than ours do."""
     secrets: dict[str, str] = field(default_factory=dict)
     """Likewise; a fork's pull request gets none."""
     groups: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -202,8 +204,9 @@ class AzureDevOps:
         files = place / "files"
         self.repository.clone(files, build.sha, build.ref, "nowhere")
         scope = self._scope(build)
-        shown = {scope.names[key]: value for key, value in scope.values.items() if key not in scope.secrets}
-        expanded = Expansion(root=files, variables=shown).pipeline(f"{FOLDER}/{build.pipeline}.yml", build.parameters)
+        early = {scope.names[key]: value for key, value in scope.values.items() if "." in key}
+        expansion = Expansion(root=files, variables=early, committed=self.committed)
+        expanded = expansion.pipeline(f"{FOLDER}/{build.pipeline}.yml", build.parameters)
         artifacts = Artifacts(everything=self.api.artifacts, build=build, builds=self.api.builds)
 
         def agent(job: str, variables: Scope) -> Agent:

@@ -81,6 +81,8 @@ class Agent:
         if step.kind == "checkout":
             self._checkout(step.value, inputs)
             return False
+        if (step.kind, step.value) == ("download", "none"):
+            return False
         if step.kind == "publish":
             inputs = {"path": self.scope.replaced(step.value), **inputs}
         if step.kind == "download":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from tests.template.harness.azure_expressions import Evaluator, text_of, truth
 from tests.template.harness.yaml_files import parse
 
 _WHOLE = re.compile(r"\$\{\{(?P<inner>(?:(?!\}\}).)*)\}\}", re.DOTALL)
+_VARIABLE = re.compile(r"\bvariables(?:\.|\[')([\w.]+)")
+_PREDEFINED = re.compile(r"(?:Agent|Build|Environment|Pipeline|System)\.", re.IGNORECASE)
 _LISTS = ("steps", "jobs", "stages", "variables")
 _TYPES = {
     "string": str, "number": (int, float), "boolean": bool, "object": object, "step": Mapping, "stepList": list,
@@ -30,7 +32,14 @@ class Expansion:
 
     root: Path
     variables: Mapping[str, Any]
-    """Predefined ones, as `Build.SourceBranch`: known to `${{ variables.. }}` too."""
+    """Predefined ones, as `Build.SourceBranch`. Those of a pipeline, a group or a run are not there yet."""
+    committed: Mapping[str, str] = field(default_factory=dict)
+    """Variables to which the files give another value than they do here."""
+
+    def __post_init__(self) -> None:
+        early = sorted(name for name in self.variables if not _PREDEFINED.match(name))
+        if early:
+            raise ValueError(f"{early} are not known when templates are expanded")
 
     def pipeline(self, path: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The whole of the file, expanded; what Azure would not accept is NotUnderstood or a ValueError."""
@@ -58,6 +67,7 @@ class Expansion:
                 if set(made) not in ({"name", "value"}, {"group"}, {"name", "value", "readonly"}):
                     raise NotUnderstood(f"the variable {made}")
                 if "name" in made:
+                    made["value"] = self.committed.get(made["name"], made["value"])
                     scope["variables"] = scope["variables"] | {made["name"]: made["value"]}
                 listed.append(made)
         return listed
@@ -106,6 +116,10 @@ class Expansion:
         return made
 
     def _evaluate(self, inner: str, scope: dict[str, Any]) -> Any:
+        known = {name.lower() for name in scope["variables"]}
+        for name in _VARIABLE.findall(inner):
+            if name.lower() not in known and not _PREDEFINED.match(name):
+                raise NotUnderstood(f"the variable {name} in ${{{{{inner}}}}}: no file sets it, and others come later")
         return Evaluator(contexts=scope).evaluate(inner.strip())
 
     def _list(self, items: list[Any], scope: dict[str, Any], path: str, kind: str) -> list[Any]:

@@ -140,7 +140,8 @@ def _commands(root: Path, step: Mapping[str, Any], known: Mapping[str, Any]) -> 
     when = when_of_step(condition)
     if "run" in step:
         env = {key: _filled(value, inputs) for key, value in (step.get("env") or {}).items()}
-        return [Command(kind="run", text=step["run"].strip(), when=when, env=pairs(env))]
+        text = step["run"].strip().removeprefix("exec ")  # by which a command hears that its step is cancelled
+        return [Command(kind="run", text=text, when=when, env=pairs(env))]
     uses, given = step["uses"], {key: _filled(value, inputs) for key, value in (step.get("with") or {}).items()}
     if uses.startswith("./"):
         return _composite(root, uses, given, when, known)

@@ -22,7 +22,7 @@ class Command:
     text: str
     """The script; for the others what is handed over."""
     when: str = "success"
-    """`success`, `failed` or `always`: what must have become of the steps before. `live`: this run asks nobody."""
+    """What must have become of those before: `success`, `failed`, `cancelled`, `always`. `live`: nobody is asked."""
     env: tuple[tuple[str, str], ...] = ()
 
     def alike(self) -> tuple[str, str, str]:
@@ -89,6 +89,8 @@ def when_of_step(condition: str | None) -> str:
         return "always"
     if re.search(r"release(?:\.outputs)?\.live", text):
         return "live"
+    if re.search(r"\bcancell?ed\(\)", text):
+        return "cancelled"
     return "failed" if re.search(r"\b(?:failure|failed)\(\)", text) else "success"
 
 

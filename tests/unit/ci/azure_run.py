@@ -119,6 +119,7 @@ def build(number: int = 77, *, reason: str = "manual", commit: str = "c" * 40, *
         "reason": reason,
         "result": "succeeded",
         "sourceVersion": commit,
+        "sourceBranch": "refs/heads/main",
         "queueTime": "2026-11-20T10:00:00.7654321Z",
         "finishTime": f"2026-11-20T11:00:{number % 60:02}Z",
         "requestedFor": person("dora@example.org"),

@@ -137,10 +137,11 @@ def test_an_artefact_of_a_pull_request_is_not_unpacked(interface: Interface, tmp
     [
         (build(9), "https://dev.azure.com/octo/flights/_build/results?buildId=9"),
         (build(9, commit="d" * 40), None),
+        ({**build(9), "sourceBranch": "refs/heads/mine"}, None),
         (build(9, reason="pullRequest"), None),
         (build(9, result="partiallySucceeded"), None),
     ],
-    ids=["green", "another commit", "a pull request's", "half green"],
+    ids=["green", "another commit", "another branch", "a pull request's", "half green"],
 )
 def test_only_a_green_build_of_ours_on_this_very_commit_counts(
     interface: Interface, tmp_path: Path, found: dict[str, Any], address: str | None
@@ -148,14 +149,14 @@ def test_only_a_green_build_of_ours_on_this_very_commit_counts(
     interface.on(f"GET {HOME}/_apis/build/definitions", listed({"id": 3, "name": "staging"}, {"id": 4, "name": "x"}))
     interface.on(BUILDS, listed(found))
 
-    assert azure(interface.address, tmp_path).successful_run("staging", "c" * 40) == address
+    assert azure(interface.address, tmp_path).successful_run("staging", "c" * 40, branch="main") == address
     assert interface.asked[-1].query["definitions"] == "3"
 
 
 def test_a_pipeline_that_does_not_exist_was_never_green(interface: Interface, tmp_path: Path) -> None:
     interface.on(f"GET {HOME}/_apis/build/definitions", listed())
 
-    assert azure(interface.address, tmp_path).successful_run("staging", "c" * 40) is None
+    assert azure(interface.address, tmp_path).successful_run("staging", "c" * 40, branch="main") is None
 
 
 def item(number: int, tags: str, *, title: str = "Drift", text: str = "Look.") -> dict[str, Any]:

@@ -18,7 +18,7 @@ def test_on_github_the_branch_is_made_and_the_release_is_started_by_name(interfa
     interface.on(f"POST {HOME}/git/refs", {"ref": "refs/heads/release/1"}, status=201)
     interface.on(f"POST {HOME}/actions/workflows/release.yml/dispatches", status=204)
 
-    address = github(interface.address, tmp_path).cut("release/1", start="release", proposer="dora")
+    address = github(interface.address, tmp_path).cut("release/1", commit=COMMIT, start="release", proposer="dora")
 
     assert address == "https://github.com/octo/flights/tree/release/1"
     assert [asked.body for asked in interface.to("POST")] == [
@@ -37,11 +37,11 @@ def test_a_branch_that_is_there_already_has_to_be_on_the_same_commit(
     ci = github(interface.address, tmp_path)
 
     if sha == COMMIT:
-        ci.cut("release/1", start="release", proposer="dora")
+        ci.cut("release/1", commit=COMMIT, start="release", proposer="dora")
         assert len(interface.to("POST")) == 2
     else:
         with pytest.raises(StateError, match="exists already, on commit ffffffffffff, not on"):
-            ci.cut("release/1", start="release", proposer="dora")
+            ci.cut("release/1", commit=COMMIT, start="release", proposer="dora")
         assert len(interface.to("POST")) == 1
 
 
@@ -50,7 +50,7 @@ def test_a_branch_that_is_not_made_starts_nothing(interface: Interface, tmp_path
     interface.on(f"POST {HOME}/git/refs", {"message": "no"}, status=status)
 
     with pytest.raises(Unanswered):
-        github(interface.address, tmp_path).cut("release/1", start="release", proposer="dora")
+        github(interface.address, tmp_path).cut("release/1", commit=COMMIT, start="release", proposer="dora")
 
     assert [asked.path for asked in interface.to("POST")] == [f"{HOME}/git/refs"]
 
@@ -67,13 +67,13 @@ def test_on_azure_the_branch_starts_its_release_by_itself(
     interface.on(f"POST {path}", {"value": [{"success": success, "updateStatus": "createBranchPermissionRequired"}]})
 
     if said is None:
-        assert ci.cut("release/1", start="release", proposer="dora").endswith("?version=GBrelease/1")
+        assert ci.cut("release/1", commit=COMMIT, start="release", proposer="dora").endswith("?version=GBrelease/1")
     else:
         with pytest.raises(PlatformError, match=said):
-            ci.cut("release/1", start="release", proposer="dora")
+            ci.cut("release/1", commit=COMMIT, start="release", proposer="dora")
 
     (sent,) = interface.to("POST")
-    assert sent.body == [{"name": "refs/heads/release/1", "oldObjectId": "0" * 40, "newObjectId": ci.run().commit}]
+    assert sent.body == [{"name": "refs/heads/release/1", "oldObjectId": "0" * 40, "newObjectId": COMMIT}]
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../main", "x..y", "-x", "a/b", "x.lock", "x.", "ü", "x" * 65, "$(id)"])

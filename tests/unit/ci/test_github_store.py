@@ -40,6 +40,7 @@ def finished(
     return {
         "id": run,
         "head_sha": COMMIT,
+        "head_branch": "main",
         "path": ".github/workflows/staging.yml",
         "event": event,
         "conclusion": conclusion,
@@ -181,16 +182,26 @@ def test_an_artefact_that_is_no_archive_is_refused(interface: Interface, tmp_pat
         ([], None),
         ([finished(9, "failure")], None),
         ([{**finished(9), "head_sha": "0" * 40}], None),
+        ([{**finished(9), "head_branch": "mine"}], None),
         ([finished(9, head=FORK)], None),
         ([finished(9, event="pull_request")], None),
         ([{**finished(9), "path": ".github/workflows/other.yml"}], None),
     ],
-    ids=["green", "none", "red", "another commit", "a fork's", "a pull request's", "another workflow's"],
+    ids=[
+        "green",
+        "none",
+        "red",
+        "another commit",
+        "another branch",
+        "a fork's",
+        "a pull request's",
+        "another workflow's",
+    ],
 )
 def test_only_a_green_run_of_ours_on_this_very_commit_counts(
     interface: Interface, tmp_path: Path, runs: list[dict[str, Any]], address: str | None
 ) -> None:
     interface.on(f"GET {HOME}/actions/workflows/staging.yml/runs", {"total_count": len(runs), "workflow_runs": runs})
 
-    assert github(interface.address, tmp_path).successful_run("staging", COMMIT) == address
+    assert github(interface.address, tmp_path).successful_run("staging", COMMIT, branch="main") == address
     assert interface.asked[0].query == {"head_sha": COMMIT, "status": "success", "per_page": "100"}

@@ -78,6 +78,6 @@ def test_what_it_cannot_do_says_the_way_round(tmp_path: Path) -> None:
     ci = detect({}, log=io.StringIO(), folder=tmp_path)
 
     with pytest.raises(PlatformError, match="Without a CI nothing can tell whether staging was green on") as caught:
-        ci.successful_run("staging", "0123456789abcdef")
+        ci.successful_run("staging", "0123456789abcdef", branch="main")
 
     assert "gatehouse rehearse --env staging" in caught.value.remedy

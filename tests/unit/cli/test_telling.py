@@ -125,6 +125,7 @@ def staging(*runs: dict[str, object]) -> dict[str, object]:
 
 GREEN: dict[str, object] = {
     "head_sha": COMMIT,
+    "head_branch": "main",
     "conclusion": "success",
     "path": ".github/workflows/staging.yml",
     "event": "push",

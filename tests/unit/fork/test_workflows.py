@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import yaml
 
 from gatehouse.fork.files import File
 from gatehouse.fork.names import Name
@@ -193,6 +194,17 @@ jobs:
             "stages:", "variables:\n  GATEHOUSE_CONF: projects/bus_delays/conf\n\nstages:"
         ),
     }
+
+
+def test_a_setting_stands_among_templates_of_variables_too() -> None:
+    text = "name: x-$(Rev:.r)\nvariables:\n  - template: templates/settings.yml\nstages:\n  - bash: gatehouse alert\n"
+
+    (made,) = copies(**{".azure-pipelines/monitor.yml": text}).values()
+
+    assert yaml.safe_load(made)["variables"] == [
+        {"name": "GATEHOUSE_CONF", "value": CONF},
+        {"template": "templates/settings.yml"},
+    ]
 
 
 @pytest.mark.parametrize("path", ["Jenkinsfile", ".github/actions/install/action.yml", "docs/a.yml"])
