@@ -108,7 +108,7 @@ class Story:
             self._console.print(
                 f"{used} From the start: gatehouse --lakehouse DIR demo, in another folder.", style="dim"
             )
-        self._chapter(f"prod takes in everything known by {prod.as_of:%-d %B %Y}")
+        self._chapter(f"prod takes in everything known by {prod.as_of.day} {prod.as_of:%B %Y}")
         ingest(prod)
 
     def _development_and_staging(self, moment: datetime, beside: ThreadPoolExecutor) -> None:
@@ -148,7 +148,7 @@ class Story:
             )
 
     def _spring(self, prod: Context) -> None:
-        self._chapter(f"the champion scores until {prod.as_of:%-d %B}, and labels arrive")
+        self._chapter(f"the champion scores until {prod.as_of.day} {prod.as_of:%B}, and labels arrive")
         ingest(prod)
         refresh(prod)
         infer(prod)
@@ -179,7 +179,7 @@ class Story:
 
     def _rollback(self, prod: Context) -> None:
         self._chapter("something looks wrong at night: back to the champion before")
-        if gatekeeper(prod).history()[-1].kind is Kind.ROLLBACK:
+        if any(entry.kind is Kind.ROLLBACK for entry in gatekeeper(prod).history()):
             self._console.print("    gone back before")
             return
         try:

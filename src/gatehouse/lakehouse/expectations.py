@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
-from gatehouse.errors import ConfigurationError, ExpectationFailed
+from gatehouse.errors import ConfigurationError, DataError, ExpectationFailed
 from gatehouse.lakehouse.failures import first_line
 from gatehouse.project import Action, Expectation
 
@@ -48,18 +48,22 @@ class Checked:
     quarantined: DataFrame
 
 
-def check(frame: DataFrame, expectations: Sequence[Expectation], *, table: str = "") -> Checked:
+def check(
+    frame: DataFrame, expectations: Sequence[Expectation], *, table: str = "", key: Sequence[str] = ()
+) -> Checked:
     """Count violations and part the rows. A condition that is null counts as satisfied.
 
     Args:
         table: Name for messages and counts.
+        key: Columns that tell the rows apart, if that is to be checked, in the same pass.
 
     Raises:
         ConfigurationError: a condition does not parse or names an unknown column.
         ExpectationFailed: rows violate an expectation whose action is `fail`.
+        DataError: two rows share a key, or one has none.
     """
     _refuse_wrong_types(frame, expectations, table)
-    counts = _count(frame, expectations, table)
+    counts = _count(frame, expectations, table, key)
     _refuse_failures(frame, expectations, counts)
     quarantining = [e for e in expectations if e.action is Action.QUARANTINE]
     if not quarantining:
@@ -137,15 +141,25 @@ def _wrong(expectation: Expectation, table: str, reason: str) -> ConfigurationEr
     )
 
 
-def _count(frame: DataFrame, expectations: Sequence[Expectation], table: str) -> tuple[ExpectationCount, ...]:
+def _count(
+    frame: DataFrame, expectations: Sequence[Expectation], table: str, key: Sequence[str]
+) -> tuple[ExpectationCount, ...]:
     def count(some: Sequence[Expectation]) -> list[int]:
         sums = [F.sum(F.when(_violation(e), 1).otherwise(0)) for e in some]
         filled = [F.coalesce(s, F.lit(0)).alias(f"_{i}") for i, s in enumerate(sums)]
-        return list(frame.agg(F.count(F.lit(1)).alias("_rows"), *filled).collect()[0])
+        rows = F.count(F.lit(1))
+        keys = F.count_distinct(*(F.col(c) for c in key)) if key else rows
+        return list(frame.agg(rows.alias("_rows"), keys.alias("_keys"), *filled).collect()[0])
 
-    if not expectations:
+    if not expectations and not key:
         return ()
-    rows, *violations = _evaluated(count, expectations, table)
+    rows, keys, *violations = _evaluated(count, expectations, table)
+    if rows != keys:
+        raise DataError(
+            f"{rows} rows for {table or 'a table'} have {keys} keys ({', '.join(key)}).",
+            why="Where two rows share a key, or one has none, whoever looks it up gets either. Nothing was written.",
+            remedy="Compute one row for each key, or declare a key that tells them apart.",
+        )
     return tuple(
         ExpectationCount(table=table, name=e.name, action=e.action, rows_checked=rows, violations=number)
         for e, number in zip(expectations, violations, strict=True)

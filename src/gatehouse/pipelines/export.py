@@ -21,12 +21,13 @@ _FORMATS = (".csv", ".parquet")
 
 def check_destination(to: str) -> None:
     """UsageError unless `to` is a file of a known format or a database address: asked before any work is done."""
-    if "://" not in to and Path(to).suffix not in _FORMATS:
-        raise UsageError(
-            f"--to {to!r} is neither a {' or '.join(_FORMATS)} file nor a database address.",
-            why="The format is taken from the ending.",
-            remedy="Write for example --to out/predictions.parquet, or --to sqlite:///out/predictions.db.",
-        )
+    if _known_database(to) if "://" in to else Path(to).suffix.lower() in _FORMATS:
+        return
+    raise UsageError(
+        f"--to {shown(to)!r} is neither a {' or '.join(_FORMATS)} file nor a database that SQLAlchemy knows.",
+        why="The format is taken from the ending, the database from what stands before ://.",
+        remedy="Write for example --to out/predictions.parquet, or --to sqlite:///out/predictions.db.",
+    )
 
 
 def export(frame: DataFrame, to: str, *, run_key: str) -> int:
@@ -54,7 +55,7 @@ def _to_file(rows: pa.Table, path: Path) -> None:
     partial = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".csv":
+        if path.suffix.lower() == ".csv":
             csv.write_csv(_without_lists(rows), partial)  # type: ignore[attr-defined]
         else:
             parquet.write_table(rows, partial)  # type: ignore[no-untyped-call]
@@ -86,6 +87,20 @@ def _to_database(rows: pa.Table, address: str, run_key: str) -> None:
             why="The predictions are in the lakehouse; only this copy is missing.",
             remedy="Check address, rights and driver, then run the same command: nothing is scored twice.",
         ) from error
+
+
+def _known_database(address: str) -> bool:
+    """Whether there is a dialect for it; whether its driver is here, turns out when it is used."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    try:
+        make_url(address).get_dialect()
+    except (ArgumentError, NoSuchModuleError):
+        return False
+    except ImportError:
+        pass
+    return True
 
 
 def _without_lists(rows: pa.Table) -> pa.Table:

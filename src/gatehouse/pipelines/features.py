@@ -15,7 +15,7 @@ from gatehouse.lakehouse.tables import Between
 from gatehouse.pipelines.changes import BEGINNING
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.moments import utc
-from gatehouse.pipelines.quality import record_counts
+from gatehouse.pipelines.quality import expectations_of, record_counts, set_computed_aside
 from gatehouse.pipelines.runs import Completed, Run, changed_since, completed, record
 from gatehouse.project import FeatureTable, Window
 
@@ -78,10 +78,11 @@ def _refresh_one(
             return Refreshed(table=table.name, rows=0, since=None), None
         inputs = {i: _input(context, declaration, i, versions[i], window) for i in declaration.inputs}
         computed = declaration.compute(inputs, window).select(*table.names)
-        checked = check(computed, table.expectations, table=table.name)
-        version = context.tables.replace(
-            name, checked.good, where=Between(table.known_at, after=window.start, until=window.end)
-        )
+        checked = check(computed, expectations_of(table), table=table.name, key=table.primary_key)
+        stretch = Between(table.known_at, after=window.start, until=window.end)
+        if aside := set_computed_aside(context, table, checked, stretch):
+            context.progress.note(f"{table.name}: {aside} rows set aside in {table.name}_quarantine.")
+        version = context.tables.replace(name, checked.good, where=stretch)
         rows = _rows_in(context.tables.read(name), table.known_at, window)
         record_counts(context, checked.counts)
     run = Run(pipeline="features", target=table.name, since=window.start, rows=rows, version=version, inputs=versions)

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from gatehouse.lakehouse.expectations import VIOLATED, ExpectationCount, check
+from gatehouse.lakehouse.expectations import VIOLATED, Checked, ExpectationCount, check
 from gatehouse.pipelines.context import Context
 from gatehouse.pipelines.tables import EXPECTATIONS, quarantine_table
 from gatehouse.project import Action, Expectation, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from gatehouse.lakehouse.tables import Between
 
 NO_MOMENT = "no_moment"
 """Why a row is set aside of which nobody can say when it was known."""
@@ -56,11 +58,9 @@ def judge(context: Context, table: Table, rows: DataFrame, unusable: DataFrame) 
         rows: Its columns, and any others, which good rows keep.
         unusable: Its columns and `violated` string: rows that cannot even be told apart.
     """
-    from pyspark.sql import functions as F
-
     expectations = expectations_of(table)
     checked = check(rows, expectations, table=table.name)
-    bad = checked.quarantined.select(*table.names, F.concat_ws(",", VIOLATED).alias(VIOLATED))
+    bad = _bad(table, checked)
     counts = checked.counts
     if any(c.violations for c in counts if c.action is Action.QUARANTINE):
         # Only then is it worth a look whether some of them were counted when they came the first time.
@@ -73,12 +73,31 @@ def judge(context: Context, table: Table, rows: DataFrame, unusable: DataFrame) 
 
 def set_aside(context: Context, table: Table, judged: Judged) -> int:
     """Append the bad rows to the quarantine; returns their number."""
-    declared = quarantine_table(table)
-    name = context.own(declared.name)
     number = judged.aside.count()
     if number:
-        context.tables.append(name, judged.aside)
+        context.tables.append(context.own(quarantine_table(table).name), judged.aside)
     return number
+
+
+def set_computed_aside(context: Context, table: Table, checked: Checked, where: Between) -> int:
+    """Put the bad rows of a stretch that was computed anew in the place of its earlier ones; returns their number."""
+    from pyspark.sql import functions as F
+
+    declared = quarantine_table(table)
+    name = context.own(declared.name)
+    found = any(c.violations for c in checked.counts if c.action is Action.QUARANTINE)
+    if not found and not context.tables.exists(name):
+        return 0
+    context.tables.create(name, declared)
+    bad = _bad(table, checked).withColumn("quarantined_at", F.lit(context.as_of)).select(*declared.names)
+    context.tables.replace(name, bad, where=where)
+    return bad.count() if found else 0
+
+
+def _bad(table: Table, checked: Checked) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    return checked.quarantined.select(*table.names, F.concat_ws(",", VIOLATED).alias(VIOLATED))
 
 
 def record_counts(context: Context, counts: Sequence[ExpectationCount], *, again: bool = False) -> None:

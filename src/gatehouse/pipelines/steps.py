@@ -71,6 +71,9 @@ def run_pipeline(
     scored = infer(context) if served and "inference" in wanted else None
     exported = []
     for destination in destinations if scored else ():
+        if scored and not scored.rows and "://" not in destination and Path(destination).exists():
+            context.progress.note(f"{destination} stays as it is: nothing was scored.")
+            continue
         with context.progress.step(f"write {shown(destination)}"):
             _export(context, scored, destination)  # type: ignore[arg-type]
         exported.append(shown(destination))

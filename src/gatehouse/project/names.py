@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from gatehouse.errors import ConfigurationError
+
+OF_A_DATA_SET = frozenset({"event_time", "unit", "label_known_at"})
+OF_THE_INFERENCE_LOG = frozenset({"run_key", "model_version", "predicted_at", "prediction", "probabilities"})
+OF_A_QUARANTINE = frozenset({"violated", "quarantined_at"})
+"""Columns that the machinery adds to those that a project declares."""
+OF_THE_MACHINERY = frozenset(
+    {
+        "pipeline_runs",
+        "expectation_results",
+        "schema_changes",
+        "monitoring_metrics",
+        "gate_metrics",
+        "gate_decisions",
+        "audit_log",
+        "predictions",
+    }
+)
+"""Tables that the machinery keeps beside those that a project declares."""
+
+
+def refuse_taken(where: str, names: Sequence[str], taken: Collection[str]) -> None:
+    """ConfigurationError if a name is one that the machinery gives to something itself."""
+    if found := sorted(set(names) & set(taken)):
+        raise ConfigurationError(
+            f"{where}: {', '.join(found)} cannot be declared.",
+            why="The machinery adds one of that name itself, and the two would be mixed up in the middle of a run.",
+            remedy=f"Rename it. Taken are {', '.join(sorted(taken))}.",
+        )
 
 
 def refuse_repeats(where: str, names: Sequence[str]) -> None:

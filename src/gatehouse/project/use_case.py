@@ -11,7 +11,15 @@ from gatehouse.errors import ConfigurationError
 from gatehouse.evaluation.metrics import Metric, Task
 from gatehouse.project.data import Events, FeatureTable, Label, Slice, Source, Table, Unit
 from gatehouse.project.model import Baseline, Estimator
-from gatehouse.project.names import refuse_repeats, refuse_unknown
+from gatehouse.project.names import (
+    OF_A_DATA_SET,
+    OF_A_QUARANTINE,
+    OF_THE_INFERENCE_LOG,
+    OF_THE_MACHINERY,
+    refuse_repeats,
+    refuse_taken,
+    refuse_unknown,
+)
 
 _NUMERIC = ("boolean", "int", "bigint", "double")
 
@@ -50,6 +58,9 @@ class Project:
     def __post_init__(self) -> None:
         declared = [s.table for s in self.sources] + [f.table for f in self.feature_tables]
         refuse_repeats(f"project {self.name}", [t.name for t in declared])
+        refuse_taken(f"project {self.name}, tables", [t.name for t in declared], OF_THE_MACHINERY)
+        for source in self.sources:
+            refuse_taken(f"table {source.table.name}", source.table.names, OF_A_QUARANTINE)
         object.__setattr__(self, "tables", {t.name: t for t in declared})
         sources = [s.table.name for s in self.sources]
         refuse_unknown("events.table", (self.events.table,), sources)
@@ -58,7 +69,11 @@ class Project:
         refuse_unknown("label.known_at", (self.label.known_at,), event_columns)
         for feature_table in self.feature_tables:
             refuse_unknown(f"inputs of {feature_table.table.name}", feature_table.inputs, sources)
-            refuse_repeats("feature tables and events", [*event_columns, *feature_table.features, self.label.name])
+        brought = [name for feature_table in self.feature_tables for name in feature_table.features]
+        refuse_repeats("feature tables and events", [*event_columns, *brought, self.label.name])
+        together = [*event_columns, *(c.name for c in self.events.derived), *brought, self.label.name]
+        slices = {f"slice_{part.name}" for part in self.slices}
+        refuse_taken("events and their features", together, OF_A_DATA_SET | OF_THE_INFERENCE_LOG | slices)
         refuse_repeats("features", self.features)
         self._refuse_label_in_sight()
         self._refuse_unfit_features()

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from chispa import assert_approx_df_equality
 
-from gatehouse.errors import TableNotFound
+from gatehouse.errors import DataError, TableNotFound
 from gatehouse.pipelines import ingest as ingesting
 from gatehouse.pipelines.features import Refreshed, refresh
 from gatehouse.pipelines.ingest import ingest
-from gatehouse.project import Column, FeatureTable
+from gatehouse.project import Action, Column, Expectation, FeatureTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,24 +177,62 @@ def test_no_rows_yet_is_nothing_to_compute_until_there_are_some(weather: Lakehou
     assert up_to(weather, "2013-05-02") == Refreshed(table=TABLE, rows=1, since=may(2) - INSTANT)
 
 
-def test_a_table_that_gains_a_column_is_computed_anew_throughout(five_days: Lakehouse) -> None:
+def _with_a_column(old: FeatureTable) -> FeatureTable:
     from pyspark.sql import functions as F
 
-    (old,) = five_days.world.project.feature_tables
     doubled = Column(name="doubled", type="double", description="Twice the mean.")
-    newer: FeatureTable = replace(
+    return replace(
         old,
         table=replace(old.table, columns=(*old.table.columns, doubled)),
         compute=lambda inputs, window: old.compute(inputs, window).withColumn(
             "doubled", F.col("mean_temperature_3d") * 2
         ),
     )
-    lakehouse = five_days.declaring(feature_tables=(newer,))
+
+
+def test_a_table_that_gains_a_column_is_computed_anew_throughout(five_days: Lakehouse) -> None:
+    (old,) = five_days.world.project.feature_tables
+    lakehouse = five_days.declaring(feature_tables=(_with_a_column(old),))
 
     (found,) = refresh(lakehouse.at("2013-05-06"))
 
     assert found == Refreshed(table=TABLE, rows=5, since=may(2) - INSTANT)
     assert lakehouse.rows(TABLE, "prod", "doubled") == [(4.0,), (6.0,), (8.0,), (12.0,), (16.0,)]
+
+
+def test_rows_that_violate_an_expectation_are_set_aside_once_and_counted(five_days: Lakehouse, raw: Raw) -> None:
+    (old,) = five_days.world.project.feature_tables
+    mild = Expectation(
+        name="mild", condition="mean_temperature_3d < 7", action=Action.QUARANTINE, reason="It is never that warm."
+    )
+    strict: FeatureTable = replace(old, table=replace(old.table, name="mild_weather", expectations=(mild,)))
+    lakehouse = five_days.declaring(feature_tables=(strict,))
+
+    (found,) = refresh(lakehouse.at("2013-05-06"))
+    raw.put(1, 3.0)  # so that everything is computed anew
+    ingest(lakehouse.at("2013-05-06"))
+    (again,) = refresh(lakehouse.at("2013-05-06"))
+
+    assert (found.rows, again.rows) == (4, 4)
+    aside = lakehouse.rows("mild_weather_quarantine", "prod", "known_at", "mean_temperature_3d", "violated")
+    assert [(at.day, round(mean, 6), violated) for at, mean, violated in aside] == [(6, 8.0, "mild")]
+    counted = lakehouse.rows("expectation_results", "prod", "table_name", "expectation", "rows_checked", "violations")
+    assert ("mild_weather", "mild", 5, 1) in counted
+
+
+def test_two_rows_of_one_key_are_refused_and_nothing_is_written(five_days: Lakehouse) -> None:
+    (old,) = five_days.world.project.feature_tables
+    twice: FeatureTable = replace(
+        old,
+        table=replace(old.table, name="twice"),
+        compute=lambda inputs, window: old.compute(inputs, window).unionByName(old.compute(inputs, window)),
+    )
+    lakehouse = five_days.declaring(feature_tables=(twice,))
+
+    with pytest.raises(DataError, match=r"10 rows for twice have 5 keys \(airport, known_at\)"):
+        refresh(lakehouse.at("2013-05-06"))
+
+    assert lakehouse.rows("twice", "prod", "known_at") == []
 
 
 def test_an_environment_computes_its_own_features_of_anothers_sources(five_days: Lakehouse) -> None:

@@ -11,7 +11,7 @@ import pytest
 from chispa import assert_df_equality
 from pyspark.sql import functions as F
 
-from gatehouse.errors import ConfigurationError, ExpectationFailed
+from gatehouse.errors import ConfigurationError, DataError, ExpectationFailed
 from gatehouse.lakehouse.expectations import ExpectationCount, check, duplicate_keys, single_rows
 from gatehouse.project import Action, Expectation
 
@@ -128,6 +128,17 @@ def test_rows_are_computed_once_for_all_counts(rows: DataFrame, tmp_path: Path) 
 
     check(rows.mapInPandas(counted, COLUMNS), [POSITIVE, SMALL, ODD], table="readings")
     assert Path(log).read_text() == "xxxx"
+
+
+@pytest.mark.parametrize("expectations", [(), (ODD,)])
+@pytest.mark.parametrize(("value", "keys"), [((1, 6.0), 4), ((None, 6.0), 4)])
+def test_rows_that_no_key_tells_apart_are_refused(
+    spark: SparkSession, rows: DataFrame, expectations: tuple[Expectation, ...], value: Row, keys: int
+) -> None:
+    assert check(rows, expectations, table="readings", key=["id"]).good.count() == 4
+    more = rows.unionByName(spark.createDataFrame([value], COLUMNS))
+    with pytest.raises(DataError, match=rf"5 rows for readings have {keys} keys \(id\)"):
+        check(more, expectations, table="readings", key=["id"])
 
 
 def test_keys_that_are_repeated_or_partly_null_are_found(spark: SparkSession) -> None:

@@ -90,13 +90,26 @@ def test_a_database_holds_each_run_once(run: Run, tmp_path: Path) -> None:
     assert rows == [("r1", "P0", 1.0), ("r1", "P1", 2.5), ("r2", "P0", 3.0)]
 
 
-@pytest.mark.parametrize("to", ["predictions", "predictions.xlsx", "predictions.CSV", ""])
-def test_an_unknown_format_is_refused(to: str) -> None:
-    with pytest.raises(UsageError, match=r"neither a \.csv or \.parquet file nor a database address"):
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("predictions", "'predictions'"),
+        ("predictions.xlsx", "'predictions.xlsx'"),
+        ("", "''"),
+        ("s3://bucket/predictions.parquet", "'s3://bucket/predictions.parquet'"),
+        ("nosuchdialect://user:secret@host/db", r"'nosuchdialect://user:\*\*\*@host/db'"),
+        ("oracle+nosuchdriver://user:secret@host/db", r"'oracle\+nosuchdriver://user:\*\*\*@host/db'"),
+        ("://", r"'\(not an address\)'"),
+    ],
+)
+def test_an_unknown_format_or_database_is_refused_before_any_work(to: str, said: str) -> None:
+    with pytest.raises(UsageError, match=rf"--to {said} is neither a \.csv or \.parquet file nor") as error:
         check_destination(to)
 
+    assert "secret" not in str(error.value)
 
-@pytest.mark.parametrize("to", ["a.csv", "/b/c.parquet", "sqlite:///d.db", "postgresql+psycopg://host/db"])
+
+@pytest.mark.parametrize("to", ["a.csv", "/b/C.Parquet", "sqlite:///d.db", "postgresql+psycopg://host/db"])
 def test_files_of_known_formats_and_addresses_are_destinations(to: str) -> None:
     check_destination(to)
 
@@ -117,9 +130,7 @@ def test_a_place_that_cannot_be_written_is_a_storage_error_and_leaves_nothing(ru
     ("address", "shown"),
     [
         ("sqlite:////no/such/folder/x.db", "sqlite:////no/such/folder/x.db"),
-        ("nosuchdialect://user:secret@host/db", r"nosuchdialect://user:\*\*\*@host/db"),
-        ("oracle+nosuchdriver://user:secret@host/db", r"oracle\+nosuchdriver://user:\*\*\*@host/db"),
-        ("://", r"\(not an address\)"),
+        ("postgresql+psycopg2://user:secret@host/db", r"postgresql\+psycopg2://user:\*\*\*@host/db"),
     ],
 )
 def test_a_database_that_cannot_be_reached_is_named_without_its_password(run: Run, address: str, shown: str) -> None:

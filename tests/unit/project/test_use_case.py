@@ -103,6 +103,25 @@ def declare(**differing: Any) -> Project:
     return Project(**declared)
 
 
+def _text(name: str) -> Column:
+    return Column(name=name, type="string", description="Text.")
+
+
+def _renamed(old: str, new: str) -> Table:
+    return replace(TRIPS, columns=tuple(replace(c, name=new) if c.name == old else c for c in TRIPS.columns))
+
+
+def _feature_table(table: Table) -> FeatureTable:
+    return FeatureTable(
+        table=table,
+        inputs=("trips",),
+        compute=_nothing,
+        join_on=("line",),
+        history=timedelta(days=1),
+        max_age=timedelta(days=1),
+    )
+
+
 def events_of(table: Table) -> dict[str, Any]:
     return {"sources": (Source(table=table, extract=_nothing),)}
 
@@ -146,6 +165,24 @@ def test_a_project_that_fits_together_is_accepted() -> None:
         ({"features": ("stops", "weather")}, "features names 'weather', which is not declared."),
         ({"features": ()}, "Project trams names no features."),
         ({"features": ("stops", "stops")}, "features: stops declared more than once."),
+        (
+            {"feature_tables": (_feature_table(LINES), _feature_table(replace(LINES, name="other_delays")))},
+            "feature tables and events: last_delay declared more than once.",
+        ),
+        (
+            events_of(_renamed("stops", "unit")) | {"features": ("last_delay",)},
+            "events and their features: unit cannot be declared.",
+        ),
+        (
+            events_of(_renamed("stops", "slice_line")) | {"features": ("last_delay",)},
+            "events and their features: slice_line cannot be declared.",
+        ),
+        (
+            {"events": Events(table="trips", time="starts_at", derive=_nothing, derived=(_text("event_time"),))},
+            "events and their features: event_time cannot be declared.",
+        ),
+        (events_of(_renamed("stops", "violated")), "table trips: violated cannot be declared."),
+        (events_of(replace(TRIPS, name="predictions")), "project trams, tables: predictions cannot be declared."),
         (
             {"baseline": GroupMean(columns=("line", "weekday"))},
             "baseline.columns names 'weekday', which is not declared.",
