@@ -196,7 +196,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignored = shutil.ignore_patterns("__pycache__")
     for name in (".github", ".azure-pipelines", "tests/template/harness"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    for name in ("pyproject.toml", *PROOFS):
+    for name in ("pyproject.toml", "tests/loopback.py", *PROOFS):
         shutil.copy(ROOT / name, folder / name)
     return folder
 

@@ -11,8 +11,8 @@ from gatehouse.errors import UsageError
 
 @click.command(
     "demo",
-    help="Show the whole loop on real data in a minute or two: production ingests, dev searches on a sample, "
-    "staging runs every pipeline on a part, production trains, scores what comes next and monitors it.",
+    help="Tell the whole story on real data in a minute or two: three environments, a first release, a better model "
+    "and two worse ones at the gates, approval and promotion, scoring, monitoring, and the way back.",
 )
 @click.option(
     "--picture",

@@ -234,6 +234,7 @@ class Story:
             ("audit show", "who decided and did what"),
             ("features", "what the model sees, and how fresh it is"),
             ("lineage predictions", "from raw data to predictions"),
+            ("explore", "a notebook on what dev may read"),
             ("ui", "runs and models, in MLflow's own pages"),
         ):
             self._console.print(f"  [bold]{f'{gatehouse} {command}':<32}[/bold]{what}", soft_wrap=True)

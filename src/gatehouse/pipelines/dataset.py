@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EVENT_TIME = "event_time"
 UNIT = "unit"
 LABEL_KNOWN_AT = "label_known_at"
-_OUTCOME = "_outcome"
+OUTCOME = "_outcome"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +75,7 @@ def build(context: Context, pinned: Pinned, *, after: datetime, until: datetime)
 
     project = context.project
     events = project.events
-    rows = _derived(context, _events(context, pinned, after=after, until=until))
+    rows = derived(context, _events(context, pinned, after=after, until=until))
     features = []
     for declaration in project.feature_tables:
         known = visible(_read(context, pinned, context.own(declaration.table.name)), declaration.table, until)
@@ -88,13 +88,13 @@ def build(context: Context, pinned: Pinned, *, after: datetime, until: datetime)
     _demand_features(context, columns)
     _demand_sql(joined, {f"slices.{s.name}": s.expression for s in project.slices} | {"unit": project.unit.expression})
     return joined.select(
-        *(c for c in columns if c not in (_OUTCOME, *project.features)),
+        *(c for c in columns if c not in (OUTCOME, *project.features)),
         *(F.col(f).cast("double").alias(f) for f in project.features),
         F.col(events.time).alias(EVENT_TIME),
         F.expr(project.unit.expression).cast("string").alias(UNIT),
         *(F.expr(s.expression).cast("string").alias(slice_column(s.name)) for s in project.slices),
-        F.col(f"{_OUTCOME}.label").alias(project.label.name),
-        F.col(f"{_OUTCOME}.known_at").alias(LABEL_KNOWN_AT),
+        F.col(f"{OUTCOME}.label").alias(project.label.name),
+        F.col(f"{OUTCOME}.known_at").alias(LABEL_KNOWN_AT),
     )
 
 
@@ -103,12 +103,12 @@ def outcomes(context: Context, pinned: Pinned, *, after: datetime, until: dateti
     from pyspark.sql import functions as F
 
     project = context.project
-    rows = _derived(context, _events(context, pinned, after=after, until=until))
+    rows = derived(context, _events(context, pinned, after=after, until=until))
     return rows.select(
         *project.event_table.primary_key,
         F.col(project.events.time).alias(EVENT_TIME),
-        F.col(f"{_OUTCOME}.label").alias(project.label.name),
-        F.col(f"{_OUTCOME}.known_at").alias(LABEL_KNOWN_AT),
+        F.col(f"{OUTCOME}.label").alias(project.label.name),
+        F.col(f"{OUTCOME}.known_at").alias(LABEL_KNOWN_AT),
     )
 
 
@@ -126,7 +126,7 @@ def _read(context: Context, pinned: Pinned, name: TableName) -> DataFrame:
     return context.tables.read(name, version=pinned.versions[name])
 
 
-def _derived(context: Context, rows: DataFrame) -> DataFrame:
+def derived(context: Context, rows: DataFrame) -> DataFrame:
     """The project's derived columns, computed without sight of late ones: label and its moment travel in a struct."""
     from pyspark.sql import functions as F
 
@@ -137,7 +137,7 @@ def _derived(context: Context, rows: DataFrame) -> DataFrame:
     label = F.expr(project.label.expression).cast("double")
     rows = rows.select(
         *(c for c in rows.columns if c not in late),
-        F.struct(label.alias("label"), F.col(project.label.known_at).alias("known_at")).alias(_OUTCOME),
+        F.struct(label.alias("label"), F.col(project.label.known_at).alias("known_at")).alias(OUTCOME),
     )
     if project.events.derive is None:
         return rows

@@ -20,7 +20,7 @@ from gatehouse.lakehouse.lineage import Lineage
 from gatehouse.lakehouse.point_in_time import visible
 from gatehouse.lakehouse.tables import Equals
 from gatehouse.pipelines.context import Context
-from gatehouse.pipelines.dataset import EVENT_TIME, UNIT, slice_column
+from gatehouse.pipelines.dataset import EVENT_TIME, OUTCOME, UNIT, derived, slice_column
 from gatehouse.pipelines.decisions import JUDGED_TAG
 from gatehouse.pipelines.moments import utc
 from gatehouse.pipelines.runs import Run, record
@@ -271,13 +271,10 @@ def _labels(context: Context, start: datetime) -> DataFrame:
     project = context.project
     table = project.event_table
     rows = visible(context.tables.read(context.source(table.name)), table, context.as_of)
-    rows = rows.where(F.col(project.events.time) > F.lit(start))
-    rows = rows.withColumn(project.label.name, F.expr(project.label.expression).cast("double"))
-    if project.events.derive is not None:
-        rows = project.events.derive(rows)
+    rows = derived(context, rows.where(F.col(project.events.time) > F.lit(start)))
     return rows.select(
         *table.primary_key,
-        project.label.name,
+        F.col(f"{OUTCOME}.label").alias(project.label.name),
         *(F.expr(s.expression).cast("string").alias(slice_column(s.name)) for s in project.slices),
     )
 
