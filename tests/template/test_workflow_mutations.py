@@ -84,7 +84,7 @@ MUTATIONS = {
     "the staging test is an echo": Mutation(
         entry=12,
         files=(STAGING,),
-        old=r"run: gatehouse rehearse.*",
+        old=r"run: exec gatehouse rehearse.*",
         new="run: echo tested",
         caught_by="test_no_step_is_a_bare_echo_and_none_swallows_a_failure",
     ),
