@@ -154,6 +154,8 @@ def execute(arguments: list[str]) -> tuple[int, GatehouseError | None]:
     except click.exceptions.Exit as done:
         return done.exit_code, None
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption) and error.option_name in ("--conf", "--lakehouse"):
+            error.message += f" It stands before the command: gatehouse {error.option_name} DIR COMMAND."
         error.show()
         return error.exit_code, None
     except BrokenPipeError:

@@ -112,6 +112,7 @@ def test_the_version_is_told(gatehouse: Gatehouse) -> None:
     [
         ("polish", "No such command 'polish'."),
         ("aprove 3", "No such command 'aprove'. Did you mean 'approve'?"),
+        ("status --lakehouse x", "It stands before the command: gatehouse --lakehouse DIR COMMAND."),
         ("run", "Missing argument 'PIPELINE'"),
         ("run ingest", "Missing option '--env'"),
         ("run ingest --env prod --until 2013", "No such option"),
