@@ -113,6 +113,9 @@ class Environment(_Closed):
     serving: Serving | None = Field(
         default=None, description="On Databricks: an endpoint that every promotion and rollback brings up to date."
     )
+    keep_failed_hours: int = Field(
+        default=24, ge=0, le=2160, description="How long what a failed rehearsal wrote is kept; 0 drops it at once."
+    )
     protected: bool = Field(default=False, description="`reset` refuses, and a person is asked, where this is true.")
 
     @property

@@ -42,9 +42,7 @@ if TYPE_CHECKING:
 @click.option(
     "--keep-failed-hours",
     type=click.IntRange(0, 24 * 90),
-    default=24,
-    show_default=True,
-    help="How long the schema of a failed rehearsal is kept; 0 drops it at once.",
+    help="How long the schema of a failed rehearsal is kept; 0 drops it at once. [default: `keep_failed_hours` of ENV]",
 )
 @options.as_json
 @click.pass_obj
@@ -53,7 +51,7 @@ def command(
     env: str,
     schema: str | None,
     as_of: str | None,
-    keep_failed_hours: int,
+    keep_failed_hours: int | None,
     as_json: bool,
 ) -> None:
     """Rehearsals in different schemas do not meet; in one schema there is one at a time."""
@@ -66,8 +64,9 @@ def command(
     from gatehouse.reports.rehearsal import Rehearsal, kept_sentence, rehearsal_markdown
 
     where = place(found)
+    kept = where.settings.environment(env).keep_failed_hours if keep_failed_hours is None else keep_failed_hours
     if in_jobs(where, env):
-        given = [f"--env={env}", f"--schema={schema or _new_name()}", f"--keep-failed-hours={keep_failed_hours}"]
+        given = [f"--env={env}", f"--schema={schema or _new_name()}", f"--keep-failed-hours={kept}"]
         _rehearsed_there(where, env, [*given, f"--as-of={as_of or ''}"], as_json=as_json)
         return
     moment = _moment(where, env, as_of)
@@ -78,7 +77,7 @@ def command(
         schema=schema or _new_name(),
         project=project.name,
         commit=commit,
-        keep_failed=timedelta(hours=keep_failed_hours),
+        keep_failed=timedelta(hours=kept),
     )
     catalog = where.settings.environment(env).catalog
     make_folder(where.root)

@@ -97,6 +97,21 @@ def test_what_cannot_be_done_fails_is_kept_and_swept(empty: Lakehouse, command: 
     assert left(empty) == []
 
 
+def test_how_long_what_failed_is_kept_is_what_the_file_says(empty: Lakehouse, command: Command, tmp_path: Path) -> None:
+    conf = Path(shutil.copytree(empty.world.place.settings.conf, tmp_path / "conf"))
+    file = conf / "environments.yml"
+    text = file.read_text("utf-8")
+    file.write_text(text.replace("  staging:\n", "  staging:\n    keep_failed_hours: 0\n"), "utf-8")
+    place = replace(empty.world.place, settings=load(conf))
+
+    ended = command(
+        replace(empty, world=replace(empty.world, place=place)), "rehearse --env staging --as-of 2013-01-20"
+    )
+
+    assert (ended.code, "is kept until" in ended.err) == (4, False)
+    assert left(empty) == []
+
+
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT], ids=lambda kind: kind.name)
 def test_a_cancelled_one_is_dropped(empty: Lakehouse, kind: signal.Signals) -> None:
     place = empty.world.place
