@@ -155,7 +155,8 @@ def execute(arguments: list[str]) -> tuple[int, GatehouseError | None]:
         return done.exit_code, None
     except click.ClickException as error:
         if isinstance(error, click.NoSuchOption) and error.option_name in ("--conf", "--lakehouse"):
-            error.message += f" It stands before the command: gatehouse {error.option_name} DIR COMMAND."
+            hint = f"{error.message} It stands before the command: gatehouse {error.option_name} DIR COMMAND."
+            error = click.NoSuchOption(error.option_name, hint, ctx=error.ctx)
         error.show()
         return error.exit_code, None
     except BrokenPipeError:
