@@ -214,11 +214,14 @@ def test_on_azure_a_command_has_the_runs_token_where_it_asks_the_provider_or_sig
 def test_a_rehearsal_that_is_cancelled_leaves_nothing_in_a_workspace() -> None:
     """It hears of it where the runner tells its first process, and is swept where it had no time, or never heard."""
     for graph in PAIRS["workspace"]:
+        rehearsing = set()
         for node in nodes(graph):
             rehearsed = [c.text for c in node.commands if c.text.startswith("gatehouse rehearse")]
             if rehearsed and node.environment:
+                rehearsing.add((node.workflow, node.name))
                 swept = [c.text for c in node.commands if c.when == "cancelled"]
                 assert swept == [text.replace(" rehearse ", " sweep ") for text in rehearsed], node.name
+        assert rehearsing == {("pull-request", "workspace"), ("staging", "rehearsal")}
     for path in (ROOT / ".github").rglob("*.yml"):
         for line in path.read_text(encoding="utf-8").splitlines():
             assert "gatehouse rehearse" not in line or "run: exec gatehouse rehearse" in line, path.name

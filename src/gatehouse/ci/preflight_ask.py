@@ -48,8 +48,8 @@ def _github(remote: Remote, wanted: Wanted) -> Iterator[Line]:
     rules, known = _told(api, f"{home}/rules/branches/{branch}"), _told(api, f"{home}/branches/{branch}")
     yield from read(lambda: preflight.judge_github_rules(rules, known, wanted, web), f"branch {wanted.branch}", web)
     yield from read(lambda: preflight.judge_github_default(repository, wanted, web), "default branch", web)
-    releases = _told(api, f"{home}/rules/branches/{quote('release/x', safe='')}") if wanted.guarded else None
     if wanted.guarded:
+        releases = _told(api, f"{home}/rules/branches/{quote('release/x', safe='')}")
         yield from read(lambda: preflight.judge_github_releases(releases, wanted, web), "branches release/*", web)
     schedule = _told(api, f"{home}/actions/variables/GATEHOUSE_SCHEDULE")
     page = f"{web}/settings/variables/actions"

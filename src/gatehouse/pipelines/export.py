@@ -98,8 +98,6 @@ def _known_database(address: str) -> bool:
         make_url(address).get_dialect()
     except (ArgumentError, NoSuchModuleError):
         return False
-    except ImportError:
-        pass
     return True
 
 

@@ -59,8 +59,8 @@ class Project:
         declared = [s.table for s in self.sources] + [f.table for f in self.feature_tables]
         refuse_repeats(f"project {self.name}", [t.name for t in declared])
         refuse_taken(f"project {self.name}, tables", [t.name for t in declared], OF_THE_MACHINERY)
-        for source in self.sources:
-            refuse_taken(f"table {source.table.name}", source.table.names, OF_A_QUARANTINE)
+        for table in declared:
+            refuse_taken(f"table {table.name}", table.names, OF_A_QUARANTINE)
         object.__setattr__(self, "tables", {t.name: t for t in declared})
         sources = [s.table.name for s in self.sources]
         refuse_unknown("events.table", (self.events.table,), sources)

@@ -16,9 +16,13 @@ from gatehouse.pipelines.features import refresh
 from gatehouse.pipelines.inference import Scored, infer
 from gatehouse.pipelines.ingest import ingest
 from gatehouse.pipelines.monitoring import monitor
+from gatehouse.pipelines.steps import run_pipeline
 from gatehouse.pipelines.training import train
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import DataFrame
     from tests.integration.pipelines.conftest import Lakehouse
 
 LOG = ("airport", "measured_at", "model_version", "predicted_at", "prediction")
@@ -48,6 +52,34 @@ def test_the_same_run_again_adds_nothing_and_a_day_later_only_that_day(trained: 
     rows = trained.rows("predictions", "prod", *LOG)
     assert len(rows) == DAYS + 3 + 16 * 3
     assert set(log) < set(rows)
+
+
+def test_a_run_that_scores_nothing_leaves_the_file_of_the_one_before(trained: Lakehouse, tmp_path: Path) -> None:
+    file = tmp_path / "predictions.csv"
+    first = run_pipeline(trained.at("2013-10-01"), "inference", destinations=[str(file)])
+    written = file.read_bytes()
+    second = run_pipeline(trained.at("2013-10-01T00:30"), "inference", destinations=[str(file)])
+
+    assert (first.exported, second.exported) == ((str(file),), ())
+    assert second.inference == Scored(model_version="1", run_key="20131001T003000-v1", rows=0)
+    assert written.count(b"\n") == DAYS + 1
+    assert file.read_bytes() == written
+
+
+def test_what_is_derived_for_scoring_and_for_monitoring_sees_no_late_column(trained: Lakehouse) -> None:
+    project, seen = trained.world.project, list[set[str]]()
+
+    def derive(rows: DataFrame) -> DataFrame:
+        seen.append(set(rows.columns))
+        return project.events.derive(rows) if project.events.derive else rows
+
+    watched = trained.declaring(events=replace(project.events, derive=derive))
+    infer(watched.at("2013-10-01"))
+    scoring = len(seen)
+    monitor(watched.at("2013-10-01"))
+
+    assert 0 < scoring < len(seen)
+    assert [columns & {*project.event_table.late} for columns in seen] == [set()] * len(seen)
 
 
 @pytest.mark.broken_gate(25)

@@ -1,4 +1,4 @@
-"""A release branch: made once, on the commit of the run, and the release started for the person who cut it."""
+"""A release branch: made once, on the commit that is asked for, and the release started for the person who cut it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import pytest
 from tests.unit.ci.azure_run import HOME as AZURE
 from tests.unit.ci.azure_run import REPOSITORY, azure
 from tests.unit.ci.conftest import Interface
-from tests.unit.ci.github_run import COMMIT, HOME, github
+from tests.unit.ci.github_run import HOME, github
 
 from gatehouse.ci.branches import release_branch
 from gatehouse.errors import PlatformError, StateError, Unanswered, UsageError
+
+COMMIT = "e" * 40
+"""Another than that of the run which cuts."""
 
 
 def test_on_github_the_branch_is_made_and_the_release_is_started_by_name(interface: Interface, tmp_path: Path) -> None:

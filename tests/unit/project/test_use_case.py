@@ -74,16 +74,7 @@ def declare(**differing: Any) -> Project:
         "owner": "trams@example.org",
         "task": Task.BINARY,
         "sources": (Source(table=TRIPS, extract=_nothing),),
-        "feature_tables": (
-            FeatureTable(
-                table=LINES,
-                inputs=("trips",),
-                compute=_nothing,
-                join_on=("line",),
-                history=timedelta(days=1),
-                max_age=timedelta(days=1),
-            ),
-        ),
+        "feature_tables": (_feature_table(LINES),),
         "events": Events(
             table="trips",
             time="starts_at",
